@@ -23,6 +23,4 @@ def check_ceiling(balance_fen: int, amount_fen: int, registered: bool) -> None:
     ceiling_fen = CEILING_REGISTERED_FEN if registered else CEILING_ANONYMOUS_FEN
     if balance_fen + amount_fen > ceiling_fen:
         room_fen = max(0, ceiling_fen - balance_fen)
-        raise AppError(
-            "balance_ceiling", ceiling=yuan_short(ceiling_fen), room=yuan_short(room_fen)
-        )
+        raise AppError("balance_ceiling", ceiling=yuan_short(ceiling_fen), room=yuan_short(room_fen))

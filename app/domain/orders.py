@@ -156,3 +156,28 @@ def read_back_hash(
     """What a confirmation is bound to: change any of it and the old confirmation is worth nothing."""
     text = "|".join([card_id, str(amount_fen), str(fee_fen), method, payer_id, beneficiary_id])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class Topic(StrEnum):
+    """Work that waits in the outbox after an order entered a state."""
+
+    WATCH_PAYMENT = "watch_payment"  # ask WeChat, instead of waiting for its notice
+    CLOSE_PAYMENT = "close_payment"
+    DELIVER = "deliver"
+    REFUND = "refund"
+    RECEIPT = "receipt"
+
+
+def follow_up(before: State, after: State) -> tuple[Topic, ...]:
+    """What must be done outside once an order went from `before` to `after`."""
+    if after is S.AWAITING_PAYMENT:
+        return (Topic.WATCH_PAYMENT,)
+    if after is S.PAID:
+        return (Topic.DELIVER,)
+    if after is S.REFUNDING:
+        return (Topic.REFUND,)
+    if after in (S.COMPLETED, S.REFUNDED):
+        return (Topic.RECEIPT,)
+    if before is S.AWAITING_PAYMENT and after in (S.CANCELLED, S.EXPIRED):
+        return (Topic.CLOSE_PAYMENT,)
+    return ()

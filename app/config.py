@@ -1,0 +1,247 @@
+"""Settings from the environment, frozen, with every fault listed at once.
+
+Secrets come from the environment only. In development they are made at first start and kept under the
+data folder, and WeChat and the card system are the shipped sandboxes; production refuses both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SHORTEST_SECRET = 32
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class FaultySettings(ValueError):
+    """`faults` lists everything wrong with the environment."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("faulty settings:\n  " + "\n  ".join(faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, slots=True)
+class WeChatSettings:
+    """The mini-program and the merchant. `keys` maps serials and PUB_KEY_IDs to PEM texts."""
+
+    sandbox: bool
+    api_url: str
+    pay_url: str
+    app_id: str = ""
+    app_secret: str = field(default="", repr=False)
+    merchant_id: str = ""
+    merchant_serial: str = ""
+    merchant_key_pem: str = field(default="", repr=False)
+    apiv3_key: str = field(default="", repr=False)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    answer_serial: str = ""
+    receipt_template: str = "anxin-receipt"
+    notice_window_seconds: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class CardSystemSettings:
+    sandbox: bool
+    url: str
+    key_id: str = "anxin"
+    secret: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechSettings:
+    engine: str = "whisper"
+    model: str = "whisper-base"
+    models_dir: Path = REPOSITORY / "voice_models"
+    workers: int = 1
+    queue_limit: int = 8
+    timeout_seconds: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between installations."""
+
+    environment: Environment
+    data_dir: Path
+    database_url: str
+    public_url: str  # where WeChat reaches us, without a trailing slash
+    session_keys: tuple[str, ...] = field(repr=False)  # the first signs, all verify: rotation
+    city: str
+    wechat: WeChatSettings
+    card_system: CardSystemSettings
+    speech: SpeechSettings
+    session_days: int = 30
+    log_level: str = "INFO"
+
+    @property
+    def sandbox(self) -> bool:
+        return self.wechat.sandbox or self.card_system.sandbox
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read ANXIN_* variables. Raise FaultySettings naming every fault."""
+        return _Reader(os.environ if environ is None else environ).settings()
+
+
+class _Reader:
+    """Reads one environment, collecting faults instead of stopping at the first."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self.faults: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        value = self._environ.get(f"ANXIN_{name}", "")
+        if value:
+            return value
+        if default is None:
+            self.faults.append(f"ANXIN_{name} is not set")
+            return ""
+        return default
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        value = self.text(name, str(default))
+        if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
+            self.faults.append(f"ANXIN_{name} is {value!r}, not a whole number {least}..{most}")
+            return default
+        return int(value)
+
+    def file(self, name: str) -> str:
+        path = self.text(name)
+        if not path:
+            return ""
+        try:
+            return Path(path).read_text()
+        except OSError as fault:
+            self.faults.append(f"ANXIN_{name}: {fault.strerror}: {path}")
+            return ""
+
+    def settings(self) -> Settings:
+        name = self.text("ENV", Environment.DEVELOPMENT.value)
+        if name not in set(Environment):
+            self.faults.append(f"ANXIN_ENV is {name!r}, not one of {', '.join(Environment)}")
+            name = Environment.DEVELOPMENT.value
+        production = name == Environment.PRODUCTION.value
+        data_dir = Path(self.text("DATA_DIR", str(REPOSITORY / "var"))).resolve()
+        settings = Settings(
+            environment=Environment(name),
+            data_dir=data_dir,
+            database_url=self._database_url(data_dir, production),
+            public_url=self.text("PUBLIC_URL", None if production else "http://127.0.0.1:8000").rstrip("/"),
+            session_keys=self._session_keys(production),
+            city=self._city(),
+            wechat=self._wechat(production),
+            card_system=self._card_system(production),
+            speech=self._speech(),
+            session_days=self.number("SESSION_DAYS", 30, 1, 180),
+            log_level=self.text("LOG_LEVEL", "INFO").upper(),
+        )
+        if production and not settings.public_url.startswith("https://"):
+            self.faults.append("ANXIN_PUBLIC_URL must be https in production")
+        if self.faults:
+            raise FaultySettings(self.faults)
+        return settings
+
+    def _database_url(self, data_dir: Path, production: bool) -> str:
+        if production:
+            return self.text("DATABASE_URL")
+        return self.text("DATABASE_URL", f"sqlite:///{data_dir / 'anxin.db'}")
+
+    def _session_keys(self, production: bool) -> tuple[str, ...]:
+        """Production must bring its own; in development wiring makes and keeps one."""
+        keys = tuple(self.text("SESSION_KEYS", None if production else "").split())
+        for index, key in enumerate(keys):
+            if len(key) < SHORTEST_SECRET:
+                self.faults.append(f"ANXIN_SESSION_KEYS: key {index + 1} is shorter than {SHORTEST_SECRET}")
+        return keys
+
+    def _city(self) -> str:
+        from app.domain.cities import cities
+
+        name = self.text("CITY", "guangzhou")
+        if name not in cities():
+            self.faults.append(f"ANXIN_CITY is {name!r}, not one of {', '.join(cities())}")
+        return name
+
+    def _wechat(self, production: bool) -> WeChatSettings:
+        sandbox_url = self.text("SANDBOX_URL", "http://127.0.0.1:8001").rstrip("/")
+        mode = self.text("WECHAT", "real" if production else "sandbox")
+        window = self.number("NOTICE_WINDOW_SECONDS", 300, 1, 86_400)
+        if mode == "sandbox":
+            if production:
+                self.faults.append("ANXIN_WECHAT=sandbox is refused in production")
+            return WeChatSettings(True, sandbox_url, sandbox_url, notice_window_seconds=window)
+        if mode != "real":
+            self.faults.append(f"ANXIN_WECHAT is {mode!r}, not sandbox or real")
+        serial = self.text("WECHAT_ANSWER_SERIAL")
+        apiv3_key = self.text("WECHAT_APIV3_KEY")
+        if apiv3_key and len(apiv3_key.encode()) != 32:
+            self.faults.append("ANXIN_WECHAT_APIV3_KEY is not 32 bytes")
+        keys = self._wechat_keys()
+        if serial and serial not in keys:
+            self.faults.append("ANXIN_WECHAT_ANSWER_SERIAL is not among ANXIN_WECHAT_KEY_FILES")
+        return WeChatSettings(
+            sandbox=False,
+            api_url=self.text("WECHAT_API_URL", "https://api.weixin.qq.com"),
+            pay_url=self.text("WECHAT_PAY_URL", "https://api.mch.weixin.qq.com"),
+            app_id=self.text("WECHAT_APP_ID"),
+            app_secret=self.text("WECHAT_APP_SECRET"),
+            merchant_id=self.text("WECHAT_MERCHANT_ID"),
+            merchant_serial=self.text("WECHAT_MERCHANT_SERIAL"),
+            merchant_key_pem=self.file("WECHAT_MERCHANT_KEY_FILE"),
+            apiv3_key=apiv3_key,
+            keys=keys,
+            answer_serial=serial,
+            receipt_template=self.text("WECHAT_RECEIPT_TEMPLATE"),
+            notice_window_seconds=window,
+        )
+
+    def _wechat_keys(self) -> dict[str, str]:
+        """ANXIN_WECHAT_KEY_FILES is "serial=path serial=path": certificates and public keys alike."""
+        keys = {}
+        for pair in self.text("WECHAT_KEY_FILES").split():
+            serial, _, path = pair.partition("=")
+            try:
+                keys[serial] = Path(path).read_text()
+            except OSError as fault:
+                self.faults.append(f"ANXIN_WECHAT_KEY_FILES: {serial}: {fault.strerror}")
+        return keys
+
+    def _card_system(self, production: bool) -> CardSystemSettings:
+        sandbox_url = self.text("SANDBOX_URL", "http://127.0.0.1:8001").rstrip("/")
+        mode = self.text("CARD_SYSTEM", "real" if production else "sandbox")
+        if mode == "sandbox":
+            if production:
+                self.faults.append("ANXIN_CARD_SYSTEM=sandbox is refused in production")
+            return CardSystemSettings(True, sandbox_url)
+        if mode != "real":
+            self.faults.append(f"ANXIN_CARD_SYSTEM is {mode!r}, not sandbox or real")
+        secret = self.text("CARD_SYSTEM_SECRET")
+        if secret and len(secret) < SHORTEST_SECRET:
+            self.faults.append(f"ANXIN_CARD_SYSTEM_SECRET is shorter than {SHORTEST_SECRET}")
+        url = self.text("CARD_SYSTEM_URL").rstrip("/")
+        if production and url and not url.startswith("https://"):
+            self.faults.append("ANXIN_CARD_SYSTEM_URL must be https in production")
+        return CardSystemSettings(False, url, self.text("CARD_SYSTEM_KEY_ID"), secret)
+
+    def _speech(self) -> SpeechSettings:
+        engine = self.text("SPEECH_ENGINE", "whisper")
+        if engine not in ("whisper", "vosk"):
+            self.faults.append(f"ANXIN_SPEECH_ENGINE is {engine!r}, not whisper or vosk")
+        return SpeechSettings(
+            engine=engine,
+            model=self.text("SPEECH_MODEL", "whisper-base"),
+            models_dir=Path(self.text("VOICE_MODELS", str(REPOSITORY / "voice_models"))).resolve(),
+            workers=self.number("SPEECH_WORKERS", 1, 1, 64),
+            queue_limit=self.number("SPEECH_QUEUE", 8, 1, 1000),
+            timeout_seconds=self.number("SPEECH_TIMEOUT_SECONDS", 15, 1, 120),
+        )

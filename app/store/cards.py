@@ -1,0 +1,95 @@
+"""The cards a person bound. Every read is by (user, …): nobody else's card can be named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from app.domain.cards import last_four
+from app.domain.ids import Kind, new_id
+from app.errors import AppError
+from app.ports import CardFacts, CardMode
+from app.store import models
+
+_cards = models.metadata.tables["cards"]
+_users = models.metadata.tables["users"]
+
+MOST_CARDS = 5  # one screen of big buttons
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One bound card."""
+
+    id: str
+    user_id: str
+    card_number: str
+    city: str
+    mode: CardMode
+    registered: bool
+    nickname: str | None
+    position: int
+
+    @property
+    def last_four(self) -> str:
+        return last_four(self.card_number)
+
+
+_columns = [_cards.c[field.name] for field in fields(Card)]
+_of_user = select(*_columns).where(_cards.c.user_id == bindparam("user_id")).order_by(_cards.c.position)
+_one = select(*_columns).where(_cards.c.id == bindparam("card_id"), _cards.c.user_id == bindparam("user_id"))
+
+
+def _card(row: object) -> Card:
+    values = dict(row._mapping)  # type: ignore[attr-defined]
+    values["mode"] = CardMode(values["mode"])
+    return Card(**values)
+
+
+def of_user(tx: Connection, user_id: str) -> list[Card]:
+    """The person's cards in the order they were bound."""
+    return [_card(row) for row in tx.execute(_of_user, {"user_id": user_id})]
+
+
+def get_for(tx: Connection, user_id: str, card_id: str) -> Card:
+    """AppError card_not_found for anybody else's card, the same as for none."""
+    row = tx.execute(_one, {"card_id": card_id, "user_id": user_id}).first()
+    if row is None:
+        raise AppError("card_not_found")
+    return _card(row)
+
+
+def get(tx: Connection, card_id: str) -> Card:
+    """For our own ids; LookupError when there is none."""
+    row = tx.execute(select(*_columns).where(_cards.c.id == card_id)).first()
+    if row is None:
+        raise LookupError(card_id)
+    return _card(row)
+
+
+def bind(tx: Connection, user_id: str, facts: CardFacts, nickname: str | None, now: datetime) -> Card:
+    """Bind a card the card system knows; binding it again is the same card. AppError too_many_cards."""
+    if tx.dialect.name == "postgresql":  # SQLite has one writer; here two binds must not race for a place
+        tx.execute(select(_users.c.id).where(_users.c.id == user_id).with_for_update())
+    bound = of_user(tx, user_id)
+    for card in bound:
+        if card.card_number == facts.card_number:
+            return card
+    if len(bound) >= MOST_CARDS:
+        raise AppError("too_many_cards", most=MOST_CARDS)
+    highest = select(func.coalesce(func.max(_cards.c.position), 0)).where(_cards.c.user_id == user_id)
+    card = Card(
+        id=new_id(Kind.CARD),
+        user_id=user_id,
+        card_number=facts.card_number,
+        city=facts.city,
+        mode=facts.mode,
+        registered=facts.registered,
+        nickname=nickname,
+        position=int(tx.execute(highest).scalar_one()) + 1,
+    )
+    values = {field.name: getattr(card, field.name) for field in fields(Card)}
+    tx.execute(insert(_cards), {**values, "mode": card.mode.value, "created_at": now})
+    return card

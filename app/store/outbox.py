@@ -1,0 +1,95 @@
+"""The outbox is the truth about work to do outside; any queue is only a hint to look here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.domain.ids import Kind, new_id
+from app.domain.orders import Topic
+from app.store import models
+
+_outbox = models.metadata.tables["outbox"]
+
+LEASE = timedelta(seconds=60)  # longer than any handler's outside calls may take together
+_BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One claimed row. `attempts` counts this claim."""
+
+    id: str
+    topic: Topic
+    order_id: str
+    attempts: int
+
+
+def add(tx: Connection, topic: Topic, order_id: str, due_at: datetime) -> None:
+    """Ask for work; asking twice for the same (topic, order) is one row."""
+    build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = build(_outbox).on_conflict_do_nothing(index_elements=["topic", "order_id"])
+    row = {
+        "id": new_id(Kind.OUTBOX),
+        "topic": topic.value,
+        "order_id": order_id,
+        "attempts": 0,
+        "next_at": due_at,
+    }
+    tx.execute(statement, row)
+
+
+def claim(tx: Connection, now: datetime, limit: int = 20) -> list[Work]:
+    """Lease due rows by compare-and-set, so that two workers never hold the same one.
+
+    A worker that dies loses its lease after LEASE and the row is claimed again.
+    """
+    due = (
+        select(_outbox.c.id, _outbox.c.topic, _outbox.c.order_id, _outbox.c.attempts, _outbox.c.next_at)
+        .where(_outbox.c.done_at.is_(None), _outbox.c.next_at <= now)
+        .order_by(_outbox.c.next_at)
+        .limit(limit)
+    )
+    claimed = []
+    for row in tx.execute(due).all():
+        taken = tx.execute(
+            update(_outbox)
+            .where(_outbox.c.id == row.id, _outbox.c.next_at == row.next_at, _outbox.c.done_at.is_(None))
+            .values(next_at=now + LEASE, attempts=row.attempts + 1)
+        )
+        if taken.rowcount == 1:
+            claimed.append(Work(row.id, Topic(row.topic), row.order_id, row.attempts + 1))
+    return claimed
+
+
+def finish(tx: Connection, work_id: str, outcome: str, now: datetime) -> None:
+    """The work is done, or there is nothing left to do."""
+    tx.execute(update(_outbox).where(_outbox.c.id == work_id).values(done_at=now, outcome=outcome[:64]))
+
+
+def retry(tx: Connection, work: Work, error: str, now: datetime, after: timedelta | None = None) -> datetime:
+    """Try again `after` that long, or by the ladder 1 s, 2 s, 5 s … 10 min. Returns when."""
+    step = min(work.attempts, len(_BACKOFF_SECONDS)) - 1
+    next_at = now + (after or timedelta(seconds=_BACKOFF_SECONDS[step]))
+    tx.execute(update(_outbox).where(_outbox.c.id == work.id).values(next_at=next_at, last_error=error[:200]))
+    return next_at
+
+
+def reopen(tx: Connection, topic: Topic, order_id: str, now: datetime) -> bool:
+    """Make finished or missing work due again (the sweep uses it). True when it changed anything."""
+    add(tx, topic, order_id, now)
+    changed = tx.execute(
+        update(_outbox)
+        .where(_outbox.c.topic == topic.value, _outbox.c.order_id == order_id, _outbox.c.done_at.is_not(None))
+        .values(done_at=None, outcome=None, next_at=now)
+    )
+    return changed.rowcount > 0
+
+
+def waiting(tx: Connection) -> dict[str, int]:
+    """Unfinished rows by topic."""
+    unfinished = select(_outbox.c.topic, func.count()).where(_outbox.c.done_at.is_(None))
+    return {row[0]: row[1] for row in tx.execute(unfinished.group_by(_outbox.c.topic))}

@@ -1,0 +1,103 @@
+"""People, the openids that lead to them, and their sessions."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.domain.ids import Kind, new_id
+from app.ports import WeChatIdentity
+from app.store import models
+
+_users = models.metadata.tables["users"]
+_identities = models.metadata.tables["wechat_identities"]
+_sessions = models.metadata.tables["sessions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who is asking, proven by a session."""
+
+    user_id: str
+    openid: str
+    session_id: str
+    channel: str
+
+
+_live_session = select(_sessions.c.id, _sessions.c.user_id, _sessions.c.openid, _sessions.c.channel).where(
+    _sessions.c.id == bindparam("id"),
+    _sessions.c.ended_at.is_(None),
+    _sessions.c.expires_at > bindparam("now"),
+)
+
+
+def user_for(tx: Connection, app_id: str, identity: WeChatIdentity, now: datetime) -> str:
+    """The user behind an openid, made at first sight; a known unionid joins two apps of one person.
+
+    Safe in a race: the loser of two first logins takes the winner's user.
+    """
+    known = select(_identities.c.user_id, _identities.c.unionid).where(
+        _identities.c.app_id == app_id, _identities.c.openid == identity.openid
+    )
+    row = tx.execute(known).first()
+    if row is not None:
+        if identity.unionid and row.unionid is None:
+            here = (_identities.c.app_id == app_id) & (_identities.c.openid == identity.openid)
+            tx.execute(update(_identities).where(here).values(unionid=identity.unionid))
+        return str(row.user_id)
+    user_id = _user_by_unionid(tx, identity.unionid) or _new_user(tx, now)
+    build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
+    statement = build(_identities).on_conflict_do_nothing(index_elements=["app_id", "openid"])
+    values = {
+        "app_id": app_id,
+        "openid": identity.openid,
+        "unionid": identity.unionid,
+        "user_id": user_id,
+    }
+    tx.execute(statement, values)
+    return str(tx.execute(known).one().user_id)
+
+
+def _user_by_unionid(tx: Connection, unionid: str | None) -> str | None:
+    if not unionid:
+        return None
+    statement = select(_identities.c.user_id).where(_identities.c.unionid == unionid)
+    return tx.execute(statement).scalar()
+
+
+def _new_user(tx: Connection, now: datetime) -> str:
+    user_id = new_id(Kind.USER)
+    tx.execute(insert(_users), {"id": user_id, "created_at": now})
+    return user_id
+
+
+def open_session(
+    tx: Connection, user_id: str, openid: str, channel: str, now: datetime, expires_at: datetime
+) -> str:
+    """A new session; its id is 32 random bytes, handed out only inside a signed token."""
+    session_id = secrets.token_urlsafe(32)
+    values = {
+        "id": session_id,
+        "user_id": user_id,
+        "openid": openid,
+        "channel": channel,
+        "created_at": now,
+        "expires_at": expires_at,
+    }
+    tx.execute(insert(_sessions), values)
+    return session_id
+
+
+def actor(tx: Connection, session_id: str, now: datetime) -> Actor | None:
+    """The person behind a live session, or None for an ended, expired or unknown one."""
+    row = tx.execute(_live_session, {"id": session_id, "now": now}).first()
+    return None if row is None else Actor(row.user_id, row.openid, row.id, row.channel)
+
+
+def end_session(tx: Connection, session_id: str, now: datetime) -> None:
+    ended = update(_sessions).where(_sessions.c.id == session_id, _sessions.c.ended_at.is_(None))
+    tx.execute(ended.values(ended_at=now))
