@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.config import Settings
 from app.domain.cities import City, cities
@@ -19,7 +19,13 @@ from app.ports import (
 from app.store.database import Database
 
 
-def nobody_waits() -> None:
+class Nudge(Protocol):
+    """Tells the worker to look at the outbox, now or in a while. Only a hint; never raises."""
+
+    def __call__(self, after_seconds: float = 0.0) -> None: ...
+
+
+def nobody_waits(after_seconds: float = 0.0) -> None:
     """The hint for when no worker listens: the outbox is swept anyway."""
 
 
@@ -36,7 +42,7 @@ class Deps:
     messages: Messages
     speech: Speech
     barcodes: Barcodes
-    nudge: Callable[[], None] = nobody_waits  # tells the worker to look at the outbox now
+    nudge: Nudge = nobody_waits
 
     @property
     def city(self) -> City:

@@ -59,19 +59,25 @@ def save(tx: Connection, conversation: Conversation, memory: dict[str, Any], now
     return Conversation(conversation.id, conversation.user_id, conversation.version + 1, memory, now)
 
 
+def seen(tx: Connection, user_id: str, client_key: str, request_hash: str) -> bool:
+    """Whether this turn was taken before. AppError client_key_reused when its key meant another turn."""
+    known = select(_turns.c.request_hash).where(
+        _turns.c.user_id == user_id, _turns.c.client_key == client_key
+    )
+    before = tx.execute(known).scalar()
+    if before is not None and before != request_hash:
+        raise AppError("client_key_reused")
+    return before is not None
+
+
 def first_time(tx: Connection, user_id: str, client_key: str, request_hash: str, now: datetime) -> bool:
-    """Whether this turn is new. AppError client_key_reused when the key came with another body before."""
+    """Take the turn's key. False when the same turn took it first; AppError client_key_reused as above."""
     build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
     statement = build(_turns).on_conflict_do_nothing(index_elements=["user_id", "client_key"])
     values = {"user_id": user_id, "client_key": client_key, "request_hash": request_hash, "at": now}
     if tx.execute(statement, values).rowcount == 1:
         return True
-    known = select(_turns.c.request_hash).where(
-        _turns.c.user_id == user_id, _turns.c.client_key == client_key
-    )
-    if tx.execute(known).scalar_one() != request_hash:
-        raise AppError("client_key_reused")
-    return False
+    return not seen(tx, user_id, client_key, request_hash)
 
 
 def forget_turns(tx: Connection, before: datetime) -> int:

@@ -151,6 +151,12 @@ def happened(tx: Connection, order_id: str, event: Event) -> bool:
     return tx.execute(found).first() is not None
 
 
+def transaction_used(tx: Connection, transaction_id: str, order_id: str) -> bool:
+    """Whether another order already carries this WeChat transaction."""
+    other = select(_orders.c.id).where(_orders.c.transaction_id == transaction_id, _orders.c.id != order_id)
+    return tx.execute(other).first() is not None
+
+
 def set_prepay(tx: Connection, order_id: str, prepay_id: str) -> None:
     """Remember WeChat's answer. Not a state: the order awaits its payment before and after."""
     tx.execute(update(_orders).where(_orders.c.id == order_id).values(prepay_id=prepay_id))

@@ -93,3 +93,14 @@ def waiting(tx: Connection) -> dict[str, int]:
     """Unfinished rows by topic."""
     unfinished = select(_outbox.c.topic, func.count()).where(_outbox.c.done_at.is_(None))
     return {row[0]: row[1] for row in tx.execute(unfinished.group_by(_outbox.c.topic))}
+
+
+def start_once(tx: Connection, work_id: str) -> bool:
+    """Mark work that must not be done twice as begun. False when an earlier try began and never ended."""
+    begun = update(_outbox).where(_outbox.c.id == work_id, _outbox.c.outcome.is_(None))
+    return tx.execute(begun.values(outcome="begun")).rowcount == 1
+
+
+def start_over(tx: Connection, work_id: str) -> None:
+    """The begun work was certainly not done: it may be begun again."""
+    tx.execute(update(_outbox).where(_outbox.c.id == work_id).values(outcome=None))

@@ -1,0 +1,226 @@
+"""Before money: open an order, read it back, have it confirmed, ask WeChat for the payment."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain import limits
+from app.domain.ids import Kind, new_id
+from app.domain.orders import (
+    CONFIRMATION_WINDOW,
+    PAYMENT_WINDOW,
+    UNPAID,
+    Event,
+    InvalidTransition,
+    State,
+    read_back_hash,
+)
+from app.domain.screens import Screen
+from app.errors import AppError
+from app.flows import settle, views
+from app.flows.deps import Deps
+from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
+from app.store import cards, orders
+from app.store.cards import Card
+from app.store.orders import Order
+from app.store.people import Actor
+from app.voice import replies
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order as its people see it."""
+
+    order: Order
+    card: Card
+    screen: Screen
+
+
+def view(deps: Deps, order: Order, payment: dict[str, str] | None = None) -> OrderView:
+    """Render an order as it stands now."""
+    with deps.database.read() as tx:
+        card = cards.get(tx, order.card_id)
+    return OrderView(order, card, views.order_screen(deps.city, order, card, payment))
+
+
+def open_order(
+    deps: Deps, actor: Actor, card_id: str, amount_fen: int, method_name: str, client_key: str
+) -> OrderView:
+    """Write an order that awaits confirmation and read it back. Nothing outside is called.
+
+    The same client key with the same wish is the same order. AppError: card_not_found, method_not_offered,
+    amount_too_small, amount_too_large, card_needs_writing, client_key_reused.
+    """
+    now = deps.clock.now()
+    method = deps.city.method(method_name)
+    if method is None:
+        raise AppError("method_not_offered")
+    limits.check_amount(method, amount_fen)
+    fee_fen = method.fee_fen(amount_fen)
+    wish = json.dumps([card_id, amount_fen, method_name])
+    with deps.database.write() as tx:
+        card = cards.get_for(tx, actor.user_id, card_id)
+        if card.mode is CardMode.CHIP:
+            raise AppError("card_needs_writing")
+        bound_to = read_back_hash(card_id, amount_fen, fee_fen, method_name, actor.user_id, actor.user_id)
+        values = {
+            "id": new_id(Kind.ORDER),
+            "user_id": actor.user_id,
+            "beneficiary_id": actor.user_id,
+            "payer_openid": actor.openid,
+            "card_id": card_id,
+            "amount_fen": amount_fen,
+            "fee_fen": fee_fen,
+            "method": method_name,
+            "channel": actor.channel,
+            "client_key": client_key,
+            "request_hash": hashlib.sha256(wish.encode()).hexdigest(),
+            "read_back": bound_to,
+            "expires_at": now + CONFIRMATION_WINDOW,
+        }
+        order = orders.open_order(tx, values, now)
+    return OrderView(order, card, views.order_screen(deps.city, order, card))
+
+
+def find(deps: Deps, actor: Actor, order_id: str) -> OrderView:
+    """An order as it stands. AppError order_not_found for anybody else's."""
+    with deps.database.read() as tx:
+        order = orders.get_for(tx, actor.user_id, order_id)
+    return view(deps, order)
+
+
+def history(deps: Deps, actor: Actor, limit: int, before: str | None = None) -> list[OrderView]:
+    """The person's orders, newest first."""
+    with deps.database.read() as tx:
+        found = orders.history(tx, actor.user_id, limit, before)
+        owned = {order.card_id: cards.get(tx, order.card_id) for order in found}
+    return [
+        OrderView(order, owned[order.card_id], views.order_screen(deps.city, order, owned[order.card_id]))
+        for order in found
+    ]
+
+
+def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderView:
+    """The person said yes to exactly what was read back: ask WeChat for the payment.
+
+    Repeating is safe: WeChat's prepay is re-entrant by order id. AppError: order_not_found,
+    read_back_changed, order_over, balance_ceiling, card_blocked, card_system_unavailable,
+    payment_unavailable (confirm again), payment_refused (the order is cancelled).
+    """
+    now = deps.clock.now()
+    with deps.database.read() as tx:
+        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        card = cards.get(tx, order.card_id)
+    if not hmac.compare_digest(order.read_back.encode(), read_back.encode()):
+        raise AppError("read_back_changed")
+    if order.state not in UNPAID:
+        return view(deps, order)
+    if order.expires_at <= now:
+        return view(deps, settle.expire(deps, order, now))
+    if order.state is State.AWAITING_CONFIRMATION:
+        _check_card(deps, card, order.amount_fen)
+        with deps.database.write() as tx:
+            changes = {"expires_at": now + PAYMENT_WINDOW}
+            try:
+                order, _moved = orders.advance(tx, order, Event.CONFIRMED, now, changes)
+            except InvalidTransition:
+                raise AppError("order_over") from None
+    return _ask_for_payment(deps, order, now)
+
+
+def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
+    """Open the payment of a confirmed order once more (the sheet was closed, the phone slept)."""
+    now = deps.clock.now()
+    with deps.database.read() as tx:
+        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+    if order.state is not State.AWAITING_PAYMENT:
+        return view(deps, order)
+    if order.expires_at <= now:
+        return view(deps, settle.expire(deps, order, now))
+    order = settle.ask_wechat(deps, order, now)  # never offer to pay twice
+    return _ask_for_payment(deps, order, now)
+
+
+def _payers_own(order: Order, actor: Actor) -> Order:
+    """Only who opened the order may pay for it: WeChat binds the prepay to that openid."""
+    if order.user_id != actor.user_id:
+        raise AppError("order_not_found")
+    return order
+
+
+def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
+    try:
+        facts = deps.card_system.find(card.card_number)
+    except Refused as no:
+        raise AppError("card_blocked") from no
+    except (Unavailable, Unknown) as silence:
+        raise AppError("card_system_unavailable") from silence
+    limits.check_ceiling(facts.balance_fen, amount_fen, facts.registered)
+
+
+def _ask_for_payment(deps: Deps, order: Order, now: datetime) -> OrderView:
+    if order.state is not State.AWAITING_PAYMENT:
+        return view(deps, order)
+    prepay_id = order.prepay_id
+    if prepay_id is None:
+        request = PaymentRequest(
+            order_id=order.id,
+            amount_fen=order.total_fen,
+            description=replies.phrase("payment_description", card_name=deps.city.card_name),
+            payer_openid=order.payer_openid,
+            expires_at=order.expires_at,
+        )
+        try:
+            prepay_id = deps.pay.open(request)
+        except Refused as no:
+            return _refused(deps, order, no, now)
+        except (Unavailable, Unknown) as silence:
+            raise AppError("payment_unavailable") from silence
+        with deps.database.write() as tx:
+            orders.set_prepay(tx, order.id, prepay_id)
+    return view(deps, order, deps.pay.pay_parameters(prepay_id, now))
+
+
+def _refused(deps: Deps, order: Order, no: Refused, now: datetime) -> OrderView:
+    if no.code == "ORDER_PAID":
+        return view(deps, settle.ask_wechat(deps, order, now))
+    with deps.database.write() as tx:
+        orders.advance(tx, order, Event.CANCELLED, now, facts={"refused": no.code})
+    raise AppError("payment_refused") from no
+
+
+def cancel(deps: Deps, actor: Actor, order_id: str) -> OrderView:
+    """Stop an unpaid order. WeChat is asked first, so that "nothing was taken" is true when it is said.
+
+    Cancelling what is already over shows it as it is. AppError payment_already_made, payment_unavailable.
+    """
+    now = deps.clock.now()
+    with deps.database.read() as tx:
+        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+    if order.state is State.AWAITING_PAYMENT and order.prepay_id is not None:
+        order = settle.close_at_wechat(deps, order, now)
+    if order.state in UNPAID:
+        with deps.database.write() as tx:
+            order, _moved = orders.advance(tx, order, Event.CANCELLED, now)
+        deps.nudge()
+    elif order.state in (State.PAID, State.AWAITING_WRITE):
+        raise AppError("payment_already_made")
+    return view(deps, order)
+
+
+def payment_result(deps: Deps, actor: Actor, order_id: str, result: str) -> OrderView:
+    """The phone came back from the payment sheet. A hint only: WeChat is asked before anything is said."""
+    now = deps.clock.now()
+    with deps.database.write() as tx:
+        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        if order.state is State.AWAITING_PAYMENT:
+            orders.set_payer_said(tx, order.id, result)
+            order = orders.get(tx, order.id)
+    if order.state is State.AWAITING_PAYMENT:
+        asked = settle.ask_wechat(deps, order, now, certain=result != "ok")
+        return view(deps, asked)
+    return view(deps, order)

@@ -1,0 +1,77 @@
+"""Login: WeChat's one-time code becomes our own signed session token. No session_key is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from itsdangerous import BadSignature, Signer
+
+from app.errors import AppError
+from app.flows.deps import Deps
+from app.ports import Refused, Unavailable, Unknown
+from app.store import people
+from app.store.people import Actor
+
+LONGEST_TOKEN = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A fresh session. `token` goes to the phone; only its session id is stored."""
+
+    token: str
+    user_id: str
+    expires_at: datetime
+
+
+def _signer(deps: Deps) -> Signer:
+    # itsdangerous signs with the last key and verifies with all: ours lists the newest first.
+    keys = list(reversed(deps.settings.session_keys))
+    return Signer(keys, salt="anxin.session", digest_method=_sha256)
+
+
+def _sha256(data: bytes = b"") -> object:
+    import hashlib
+
+    return hashlib.sha256(data)
+
+
+def login(deps: Deps, code: str, channel: str) -> Login:
+    """Exchange the code, find or make the person, open a session.
+
+    AppError login_refused for a bad or used code, login_unavailable when WeChat cannot be asked.
+    """
+    now = deps.clock.now()
+    try:
+        identity = deps.login.exchange(code)
+    except Refused as no:
+        raise AppError("login_refused") from no
+    except (Unavailable, Unknown) as silence:
+        raise AppError("login_unavailable") from silence
+    expires_at = now + timedelta(days=deps.settings.session_days)
+    with deps.database.write() as tx:
+        user_id = people.user_for(tx, deps.settings.wechat.app_id, identity, now)
+        session_id = people.open_session(tx, user_id, identity.openid, channel, now, expires_at)
+    return Login(_signer(deps).sign(session_id).decode(), user_id, expires_at)
+
+
+def authenticate(deps: Deps, token: str) -> Actor:
+    """The person behind a token. AppError login_required for a forged, expired or ended session."""
+    if not token or len(token) > LONGEST_TOKEN:
+        raise AppError("login_required")
+    try:
+        session_id = _signer(deps).unsign(token).decode()
+    except (BadSignature, UnicodeDecodeError):
+        raise AppError("login_required") from None
+    with deps.database.read() as tx:
+        actor = people.actor(tx, session_id, deps.clock.now())
+    if actor is None:
+        raise AppError("login_required")
+    return actor
+
+
+def logout(deps: Deps, actor: Actor) -> None:
+    """End this session at once."""
+    with deps.database.write() as tx:
+        people.end_session(tx, actor.session_id, deps.clock.now())

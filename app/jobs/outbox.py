@@ -1,0 +1,56 @@
+"""Working the outbox: claim what is due, call the one flow behind each topic, record how it went."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from app.domain.orders import Topic
+from app.flows import deliver, settle
+from app.flows.deps import Deps
+from app.flows.settle import Done, Later, Verdict
+from app.store import notices, outbox
+from app.store.outbox import Work
+
+log = logging.getLogger(__name__)
+
+ALARM_AFTER_ATTEMPTS = 12
+
+HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
+    Topic.WATCH_PAYMENT: lambda deps, work: settle.watch_payment(deps, work.order_id),
+    Topic.CLOSE_PAYMENT: lambda deps, work: settle.close_payment(deps, work.order_id),
+    Topic.DELIVER: lambda deps, work: deliver.deliver(deps, work.order_id),
+    Topic.REFUND: lambda deps, work: settle.refund(deps, work.order_id),
+    Topic.RECEIPT: lambda deps, work: deliver.receipt(deps, work.order_id, work.id),
+}
+
+
+def drain(deps: Deps, limit: int = 200) -> int:
+    """Do what is due, until nothing is or `limit` rows were handled. Returns how many were."""
+    handled = 0
+    while handled < limit:
+        with deps.database.write() as tx:
+            claimed = outbox.claim(tx, deps.clock.now())
+        if not claimed:
+            break
+        for work in claimed:
+            _handle(deps, work)
+        handled += len(claimed)
+    return handled
+
+
+def _handle(deps: Deps, work: Work) -> None:
+    try:
+        verdict: Verdict = HANDLERS[work.topic](deps, work)
+    except Exception as fault:  # a fault in one row must not stop the others; it is retried and alarmed
+        log.exception("outbox handler failed", extra={"topic": work.topic, "order_id": work.order_id})
+        verdict = Later(type(fault).__name__)
+    now = deps.clock.now()
+    with deps.database.write() as tx:
+        if isinstance(verdict, Done):
+            outbox.finish(tx, work.id, verdict.outcome, now)
+            return
+        next_at = outbox.retry(tx, work, verdict.error, now, verdict.after)
+        if work.attempts >= ALARM_AFTER_ATTEMPTS and work.topic is not Topic.WATCH_PAYMENT:
+            notices.alarm(tx, "outbox_stuck", f"{work.topic}:{work.order_id}", verdict.error, now)
+    deps.nudge((next_at - now).total_seconds())

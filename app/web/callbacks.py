@@ -1,0 +1,29 @@
+"""WeChat's notices. Verified over the raw bytes, then exactly one flow; the answer is quick and small."""
+
+from __future__ import annotations
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request
+
+from app.errors import AppError
+from app.flows import settle
+from app.web.edge import deps, public
+
+bp = APIBlueprint("callbacks", __name__, url_prefix="/api/v1/callbacks", tag="Callbacks")
+
+
+@bp.post("/wechat-pay")
+@bp.doc(
+    summary="WeChat Pay v3 notices (payments and refunds)",
+    description="Answers 204 once the notice is booked or quarantined, 401 when it is not WeChat's.",
+    responses={204: "Taken", 401: "Not verified"},
+    security=[],
+)
+@public
+def wechat_pay() -> tuple[Response | str, int]:
+    body = request.get_data(cache=True)  # before anything parses it: the signature is over these bytes
+    try:
+        settle.notice(deps(), request.headers, body)
+    except AppError as fault:
+        return jsonify({"code": "FAIL", "message": fault.code}), fault.status
+    return "", 204

@@ -1,0 +1,136 @@
+"""The edge every request passes: its id, its size, who is asking, how it is logged and measured."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask import Flask, Response, current_app, g, request
+from prometheus_client import Counter, Histogram
+
+from app.domain.ids import Kind, new_id
+from app.errors import AppError
+from app.flows.deps import Deps
+from app.flows.login import authenticate
+from app.store.people import Actor
+
+log = logging.getLogger("anxin.request")
+
+KIB = 1024
+JSON_LIMIT = 64 * KIB
+LIMITS = {
+    "conversation.take_turn": 2 * KIB * KIB + JSON_LIMIT,  # a clip of 2 MiB and its form
+    "cards.bind": 8 * KIB * KIB + JSON_LIMIT,  # a photo of 8 MiB and its form
+}
+_REQUEST_ID = re.compile(r"^[A-Za-z0-9_.\-]{8,64}$")
+REQUESTS = Counter("anxin_requests_total", "Requests by endpoint and status", ["endpoint", "status"])
+SECONDS = Histogram(
+    "anxin_request_seconds",
+    "Wall time of a request",
+    ["endpoint"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+)
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+
+def public(view: View) -> View:
+    """Mark a view that needs no session. Everything else does; a rule test holds the list."""
+    view.__anxin_public__ = True  # type: ignore[attr-defined]
+    return view
+
+
+def deps() -> Deps:
+    """What this application was wired with."""
+    found: Deps = current_app.extensions["anxin"]
+    return found
+
+
+def actor() -> Actor:
+    """Who is asking; only in views that are not public."""
+    found: Actor = g.actor
+    return found
+
+
+def is_public(app: Flask, endpoint: str | None) -> bool:
+    """Unknown paths are public too: their answer is a 404 that tells nothing."""
+    if endpoint is None:
+        return True
+    return getattr(app.view_functions.get(endpoint), "__anxin_public__", False)
+
+
+def install(app: Flask) -> None:
+    """Put the edge around every request of this application."""
+
+    @app.before_request
+    def _enter() -> None:
+        g.started = time.perf_counter()
+        given = request.headers.get("X-Request-Id", "")
+        g.request_id = given if _REQUEST_ID.match(given) else new_id(Kind.REQUEST)
+        limit = LIMITS.get(request.endpoint or "", JSON_LIMIT)
+        request.max_content_length = limit
+        if request.content_length is not None and request.content_length > limit:
+            raise AppError("request_too_large")  # before a byte of the body is read
+        if not is_public(app, request.endpoint):
+            scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+            g.actor = authenticate(deps(), token if scheme == "Bearer" else "")
+
+    @app.after_request
+    def _leave(response: Response) -> Response:
+        seconds = time.perf_counter() - g.get("started", time.perf_counter())
+        endpoint = request.endpoint or "unknown"
+        response.headers["X-Request-Id"] = g.get("request_id", "-")
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Referrer-Policy"] = "no-referrer"
+        if request.path.startswith(("/api/", "/sandbox/")):
+            response.headers.setdefault("Cache-Control", "no-store")
+        REQUESTS.labels(endpoint, str(response.status_code)).inc()
+        SECONDS.labels(endpoint).observe(seconds)
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "request",
+                extra={
+                    "endpoint": endpoint,
+                    "method": request.method,
+                    "status": response.status_code,
+                    "milliseconds": round(seconds * 1000, 1),
+                },
+            )
+        return response
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with the request's id. Extras are ids and codes, never what was said."""
+
+    _OWN = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        try:
+            line["request_id"] = g.request_id
+        except (RuntimeError, AttributeError):
+            pass  # outside a request
+        line.update({key: str(value) for key, value in record.__dict__.items() if key not in self._OWN})
+        if record.exc_info:
+            line["fault"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def log_as_json(level: str) -> None:
+    """Send every log line of this process to stderr as JSON. Libraries speak only from WARNING up."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    for ours in ("app", "anxin"):
+        logging.getLogger(ours).setLevel(level)
