@@ -1,0 +1,110 @@
+"""The only file that names a vendor: which adapter stands behind each port."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+from apiflask import APIFlask
+from flask_migrate import Migrate
+
+from app.cli import register as register_commands
+from app.config import REPOSITORY, Settings
+from app.domain.clock import SystemClock
+from app.flows.deps import Deps
+from app.jobs.worker import Hints
+from app.providers.barcode import ZxingBarcodes
+from app.providers.card_system_gateway import CardSystemGateway
+from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
+from app.providers.speech_pool import SpeechPool
+from app.providers.wechat import WeChatApi
+from app.providers.wechat_pay import WeChatPayV3
+from app.store.database import Database, make_engine
+from app.store.models import db
+from app.voice import command_characters
+from app.web import openapi, routes
+from app.web.edge import log_as_json
+
+
+def application(settings: Settings | None, deps: Deps | None) -> APIFlask:
+    """Build the Flask application around `deps`, or around what `settings` ask for."""
+    if deps is None:
+        settings = settings or Settings.from_env()
+        log_as_json(settings.log_level)
+        deps = build_deps(settings)
+    app = APIFlask(
+        "anxin", title="Anxin (安心充)", version="1", spec_path="/api/openapi.json", docs_path="/api/docs"
+    )
+    app.static_folder = None
+    app.config["SQLALCHEMY_DATABASE_URI"] = deps.database.engine.url.render_as_string(hide_password=False)
+    db.init_app(app)
+    Migrate(app, db, directory=str(REPOSITORY / "migrations"))
+    app.extensions["anxin"] = deps
+    openapi.install(app)
+    routes.install(app, sandbox_url=deps.settings.wechat.api_url if deps.settings.wechat.sandbox else None)
+    register_commands(app)
+    return app
+
+
+def build_deps(settings: Settings) -> Deps:
+    """Everything behind the ports for these settings."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if not settings.session_keys:
+        settings = replace(settings, session_keys=(_kept_secret(settings.data_dir / "session.key"),))
+    if settings.sandbox:
+        settings = with_sandbox_keys(settings, load_or_create_keys(settings.data_dir / "sandbox"))
+    clock = SystemClock()
+    wechat = WeChatApi(wechat_config(settings), clock)
+    speech = settings.speech
+    return Deps(
+        settings=settings,
+        clock=clock,
+        database=Database(make_engine(settings.database_url)),
+        login=wechat,
+        pay=WeChatPayV3(pay_config(settings), clock),
+        card_system=CardSystemGateway(gateway_config(settings), clock),
+        messages=wechat,
+        speech=SpeechPool(
+            engine=speech.engine,
+            model_dir=speech.models_dir / speech.model,
+            workers=speech.workers,
+            queue_limit=speech.queue_limit,
+            timeout_seconds=speech.timeout_seconds,
+            vocabulary=command_characters(),
+        ),
+        barcodes=ZxingBarcodes(),
+        nudge=Hints(settings.data_dir).nudge,
+    )
+
+
+def _kept_secret(path: Path) -> str:
+    """A development secret, made once. Two processes starting together agree on one."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text()
+    with os.fdopen(descriptor, "w") as file:
+        file.write(secrets.token_urlsafe(48))
+    return path.read_text()
+
+
+def with_sandbox_keys(settings: Settings, keys: SandboxKeys) -> Settings:
+    """Fill in what the sandbox made at its first start: in production these come from the environment."""
+    wechat, card_system = settings.wechat, settings.card_system
+    if wechat.sandbox:
+        wechat = replace(
+            wechat,
+            app_id=keys.app_id,
+            app_secret=keys.app_secret,
+            merchant_id=keys.merchant_id,
+            merchant_serial=keys.merchant_serial,
+            merchant_key_pem=keys.merchant_private_key_pem,
+            apiv3_key=keys.apiv3_key,
+            keys=keys.wechatpay_keys,
+            answer_serial=keys.public_key_id,
+        )
+    if card_system.sandbox:
+        card_system = replace(card_system, key_id=keys.card_client_id, secret=keys.card_secret)
+    return replace(settings, wechat=wechat, card_system=card_system)
