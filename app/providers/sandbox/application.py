@@ -1,0 +1,109 @@
+"""The sandbox as one WSGI application."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, jsonify, request
+
+from app.domain.clock import SystemClock
+from app.ports import Clock
+from app.providers.sandbox.cards import Cards, seed_cards
+from app.providers.sandbox.faults import FaultyNotices
+from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
+from app.providers.sandbox.mini_program import MiniProgram
+from app.providers.sandbox.notices import NoticeBook, Post, post_over_http
+from app.providers.sandbox.pay_edge import PayEdge
+from app.providers.sandbox.phone import BadAsk, Tester, phone_routes
+from app.providers.sandbox.refunds import Refunds
+from app.providers.sandbox.store import Store
+from app.providers.sandbox.trades import Trades
+from app.providers.sandbox.world import AnswerLost, SandboxSettings, World, break_connection
+
+LARGEST_BODY_BYTES = 256 * 1024
+
+
+class Sandbox:
+    """One sandbox: `app` is the WSGI application; close() stops its background work."""
+
+    def __init__(
+        self,
+        settings: SandboxSettings,
+        clock: Clock | None = None,
+        keys: SandboxKeys | None = None,
+        post: Post = post_over_http,
+    ) -> None:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if keys is not None:
+            keys.save(settings.data_dir)
+        self.keys = load_or_create_keys(settings.data_dir)
+        store = Store(settings.data_dir / "sandbox.sqlite3")
+        seed_cards(store)
+        self.world = World(settings, self.keys, clock or SystemClock(), store, settings.notify_base)
+        self.notices = NoticeBook(self.world, post)
+        self.trades = Trades(self.world, self.notices)
+        self.refunds = Refunds(self.world, self.notices)
+        self.app = self._application()
+        if settings.background:
+            self.notices.start(before=self.refunds.finish_due)
+
+    def close(self) -> None:
+        """Stop delivering notices. Idempotent; what is undelivered waits in the store."""
+        self.notices.stop()
+
+    def _application(self) -> Flask:
+        app = Flask("sandbox", static_folder=None)
+        app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
+        mini_program = MiniProgram(self.world)
+        faulty = FaultyNotices(self.world, self.trades, self.notices)
+        app.register_blueprint(mini_program.routes())
+        app.register_blueprint(Cards(self.world).routes())
+        app.register_blueprint(phone_routes(mini_program, self.trades))
+        app.register_blueprint(Tester(self.world, self.notices, self.refunds, faulty).routes())
+        self._pay_routes(app)
+        app.get("/healthz", endpoint="healthz")(lambda: {"ok": True})
+        app.register_error_handler(AnswerLost, break_connection)
+        app.register_error_handler(BadAsk, _bad_ask)
+        return app
+
+    def _pay_routes(self, app: Flask) -> None:
+        edge, trades, refunds = PayEdge(self.world), self.trades, self.refunds
+        pay, home = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
+
+        @app.post(f"{pay}/jsapi")
+        def prepay() -> Response:
+            return edge.handle(trades.prepay)
+
+        @app.get(f"{pay}/out-trade-no/<order_id>")
+        def query(order_id: str) -> Response:
+            return edge.handle(lambda _body: trades.query(request.args.get("mchid"), order_id=order_id))
+
+        @app.get(f"{pay}/id/<transaction_id>")
+        def query_by_transaction(transaction_id: str) -> Response:
+            return edge.handle(
+                lambda _body: trades.query(request.args.get("mchid"), transaction_id=transaction_id)
+            )
+
+        @app.post(f"{pay}/out-trade-no/<order_id>/close")
+        def close(order_id: str) -> Response:
+            return edge.handle(lambda body: trades.close(order_id, body))
+
+        @app.post(home)
+        def refund() -> Response:
+            return edge.handle(refunds.ask)
+
+        @app.get(f"{home}/<refund_id>")
+        def query_refund(refund_id: str) -> Response:
+            return edge.handle(lambda _body: refunds.query(refund_id))
+
+
+def create_sandbox(
+    settings: SandboxSettings,
+    clock: Clock | None = None,
+    keys: SandboxKeys | None = None,
+    post: Post = post_over_http,
+) -> Sandbox:
+    """A sandbox on `settings.data_dir`; `keys` replaces generating them, `post` replaces HTTP delivery."""
+    return Sandbox(settings, clock, keys, post)
+
+
+def _bad_ask(fault: BadAsk) -> tuple[Response, int]:
+    return jsonify({"error": str(fault)}), 400

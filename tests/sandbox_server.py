@@ -1,0 +1,149 @@
+"""A sandbox on a real socket for tests.
+
+    with running_sandbox(tmp_path, notify_base=None, clock=clock, background=False, post=None) as sandbox:
+        sandbox.base_url                  # http://127.0.0.1:<free port>: WeChat, WeChat Pay, card system
+        sandbox.keys                      # SandboxKeys, for the adapters' configurations
+        sandbox.clock                     # FakeClock shared with whoever needs it (or the one given)
+        sandbox.login_code("amy")         # what wx.login would give this person
+        sandbox.openid("amy")             # and the openid that code turns into
+        sandbox.pay(parameters)           # tap "pay" in the sheet; returns errMsg
+        sandbox.pay(parameters, "cancel")
+        sandbox.subscribe("amy")          # accept the receipt template once
+        sandbox.deliver()                 # deliver due notices now; [(order_id, event_type, status)]
+        sandbox.release(order_id)         # let a held notice (amount ..06) go
+        sandbox.send_notice(order_id, "forged")   # one faulty notice now; the receiver's status
+        sandbox.list("trades" | "refunds" | "notices" | "messages" | "cards" | "credits")
+        sandbox.card("3104870300000001001")       # its row, with balance_fen
+
+Notices: with background=True a thread delivers them as they fall due; with False (the default here, so
+that tests choose the moment) only deliver() does. Where they go: `notify_base` (or, set later,
+`sandbox.notify_base = "http://127.0.0.1:port"`) replaces scheme and host of the prepay's notify_url;
+or `post(url, headers, body) -> status` replaces HTTP altogether, e.g. to hand them to a Flask test client.
+Keys are generated once a test process and written to `tmp_path`, where load_or_create_keys finds them.
+Starting a second sandbox on the same folder continues with the same state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from app.domain.clock import FakeClock
+from app.ports import Clock
+from app.providers.sandbox.application import create_sandbox
+from app.providers.sandbox.keys import SandboxKeys, generate_keys
+from app.providers.sandbox.notices import Post, post_over_http
+from app.providers.sandbox.server import SandboxServer
+from app.providers.sandbox.world import NoticeKeys, SandboxSettings, seeds
+
+START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in Shanghai
+RECEIPT_TEMPLATE = "anxin-receipt"
+
+
+@cache
+def sandbox_keys() -> SandboxKeys:
+    """One set of keys a test process: making them takes about a second."""
+    return generate_keys()
+
+
+@dataclass(slots=True)
+class RunningSandbox:
+    """See the module docstring."""
+
+    server: SandboxServer
+    clock: Any
+
+    @property
+    def base_url(self) -> str:
+        return self.server.base_url
+
+    @property
+    def keys(self) -> SandboxKeys:
+        return self.server.sandbox.keys
+
+    @property
+    def notify_base(self) -> str | None:
+        return self.server.sandbox.world.notify_base
+
+    @notify_base.setter
+    def notify_base(self, base: str | None) -> None:
+        self.server.sandbox.world.notify_base = base
+
+    def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """POST to the phone's or tester's side; the parsed answer. Raises for 4xx and 5xx."""
+        response = requests.post(self.base_url + path, json=body or {}, timeout=30)
+        response.raise_for_status()
+        return response.json()
+
+    def login_code(self, person: str) -> str:
+        return str(self.ask("/phone/login", {"person": person})["code"])
+
+    def openid(self, person: str) -> str:
+        """The person's openid; WeChat knows the person from now on."""
+        world = self.server.sandbox.world
+        with world.store.write() as tx:
+            return world.register(tx, person)
+
+    def pay(self, payment: Mapping[str, str], action: str = "pay", person: str | None = None) -> str:
+        body: dict[str, Any] = {"payment": dict(payment), "action": action}
+        return str(self.ask("/phone/pay", body | ({"person": person} if person else {}))["errMsg"])
+
+    def subscribe(self, person: str, *template_ids: str) -> dict[str, str]:
+        wanted = list(template_ids) or [template["id"] for template in seeds()["templates"]]
+        answer: dict[str, str] = self.ask("/phone/subscribe", {"person": person, "template_ids": wanted})
+        return answer
+
+    def deliver(self) -> list[tuple[str, str, int | None]]:
+        deliveries = self.ask("/sandbox/notices/deliver")["deliveries"]
+        return [(item["order_id"], item["event_type"], item["status"]) for item in deliveries]
+
+    def release(self, order_id: str | None = None) -> int:
+        return int(self.ask("/sandbox/notices/release", {"order_id": order_id})["released"])
+
+    def send_notice(self, order_id: str, fault: str) -> int | None:
+        status: int | None = self.ask("/sandbox/notices/send", {"order_id": order_id, "fault": fault})[
+            "status"
+        ]
+        return status
+
+    def list(self, name: str) -> list[dict[str, Any]]:
+        response = requests.get(f"{self.base_url}/sandbox/{name}", timeout=10)
+        response.raise_for_status()
+        rows: list[dict[str, Any]] = response.json()
+        return rows
+
+    def card(self, card_number: str) -> dict[str, Any]:
+        return next(card for card in self.list("cards") if card["card_number"] == card_number)
+
+
+@contextmanager
+def running_sandbox(
+    data_dir: Path,
+    notify_base: str | None = None,
+    *,
+    clock: Clock | None = None,
+    background: bool = False,
+    post: Post = post_over_http,
+    notice_keys: NoticeKeys = "alternate",
+    notice_delay_factor: float = 1.0,
+    refund_seconds: float = 5.0,
+) -> Iterator[RunningSandbox]:
+    """Start a sandbox in a thread, and stop it whatever happens."""
+    clock = clock or FakeClock(START)
+    settings = SandboxSettings(
+        data_dir=data_dir,
+        notify_base=notify_base,
+        notice_keys=notice_keys,
+        notice_delay_factor=notice_delay_factor,
+        refund_seconds=refund_seconds,
+        background=background,
+    )
+    with SandboxServer(create_sandbox(settings, clock, sandbox_keys(), post)) as server:
+        yield RunningSandbox(server, clock)
