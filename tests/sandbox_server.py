@@ -1,26 +1,28 @@
 """A sandbox on a real socket for tests.
 
-    with running_sandbox(tmp_path, notify_base=None, clock=clock, background=False, post=None) as sandbox:
+    with running_sandbox(tmp_path, notify_base=None, clock=clock) as sandbox:
         sandbox.base_url                  # http://127.0.0.1:<free port>: WeChat, WeChat Pay, card system
         sandbox.keys                      # SandboxKeys, for the adapters' configurations
-        sandbox.clock                     # FakeClock shared with whoever needs it (or the one given)
+        sandbox.clock                     # the clock given, or a FakeClock of its own
         sandbox.login_code("amy")         # what wx.login would give this person
         sandbox.openid("amy")             # and the openid that code turns into
         sandbox.pay(parameters)           # tap "pay" in the sheet; returns errMsg
         sandbox.pay(parameters, "cancel")
-        sandbox.subscribe("amy")          # accept the receipt template once
-        sandbox.deliver()                 # deliver due notices now; [(order_id, event_type, status)]
+        sandbox.subscribe("amy")          # accept the receipt template once (each accept = one message)
+        sandbox.deliver()                 # deliver what is due now: [(order_id, event_type, status)]
         sandbox.release(order_id)         # let a held notice (amount ..06) go
         sandbox.send_notice(order_id, "forged")   # one faulty notice now; the receiver's status
-        sandbox.list("trades" | "refunds" | "notices" | "messages" | "cards" | "credits")
-        sandbox.card("3104870300000001001")       # its row, with balance_fen
+        sandbox.trades() refunds() notices() messages() cards() credits()      # rows as dicts
+        sandbox.card("3104870300000000001")       # one card's row, with balance_fen
 
-Notices: with background=True a thread delivers them as they fall due; with False (the default here, so
-that tests choose the moment) only deliver() does. Where they go: `notify_base` (or, set later,
-`sandbox.notify_base = "http://127.0.0.1:port"`) replaces scheme and host of the prepay's notify_url;
-or `post(url, headers, body) -> status` replaces HTTP altogether, e.g. to hand them to a Flask test client.
-Keys are generated once a test process and written to `tmp_path`, where load_or_create_keys finds them.
-Starting a second sandbox on the same folder continues with the same state.
+When notices go out: delivery="inline" (the default) makes the request that causes a notice wait until it
+was delivered once, so that after sandbox.pay() the receiver has been told; "manual" leaves it to deliver();
+"background" is a thread, as in development. Retries need the clock to move and deliver() (or background).
+Where they go: the prepay's notify_url, with scheme and host replaced by `notify_base` when that is set
+(also later: `sandbox.notify_base = "http://127.0.0.1:port"`); or `post(url, headers, body) -> status`
+replaces HTTP altogether, e.g. to hand them to a Flask test client.
+Keys are made once a test process and written to `data_dir`, where load_or_create_keys finds them. Starting
+a second sandbox on the same folder continues with the same state.
 """
 
 from __future__ import annotations
@@ -41,7 +43,7 @@ from app.providers.sandbox.application import create_sandbox
 from app.providers.sandbox.keys import SandboxKeys, generate_keys
 from app.providers.sandbox.notices import Post, post_over_http
 from app.providers.sandbox.server import SandboxServer
-from app.providers.sandbox.world import NoticeKeys, SandboxSettings, seeds
+from app.providers.sandbox.world import Delivery, NoticeKeys, SandboxSettings, seeds
 
 START = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # a Monday, 10:00 in Shanghai
 RECEIPT_TEMPLATE = "anxin-receipt"
@@ -54,7 +56,7 @@ def sandbox_keys() -> SandboxKeys:
 
 
 @dataclass(slots=True)
-class RunningSandbox:
+class Sandbox:
     """See the module docstring."""
 
     server: SandboxServer
@@ -113,14 +115,32 @@ class RunningSandbox:
         ]
         return status
 
-    def list(self, name: str) -> list[dict[str, Any]]:
-        response = requests.get(f"{self.base_url}/sandbox/{name}", timeout=10)
+    def _rows(self, name: str, **filters: str) -> list[dict[str, Any]]:
+        response = requests.get(f"{self.base_url}/sandbox/{name}", params=filters, timeout=10)
         response.raise_for_status()
-        rows: list[dict[str, Any]] = response.json()
+        rows: list[dict[str, Any]] = response.json()[name]
         return rows
 
+    def trades(self) -> list[dict[str, Any]]:
+        return self._rows("trades")
+
+    def refunds(self) -> list[dict[str, Any]]:
+        return self._rows("refunds")
+
+    def notices(self, **filters: str) -> list[dict[str, Any]]:
+        return self._rows("notices", **filters)
+
+    def messages(self) -> list[dict[str, Any]]:
+        return self._rows("messages")
+
+    def cards(self) -> list[dict[str, Any]]:
+        return self._rows("cards")
+
+    def credits(self) -> list[dict[str, Any]]:
+        return self._rows("credits")
+
     def card(self, card_number: str) -> dict[str, Any]:
-        return next(card for card in self.list("cards") if card["card_number"] == card_number)
+        return next(card for card in self.cards() if card["card_number"] == card_number)
 
 
 @contextmanager
@@ -129,12 +149,12 @@ def running_sandbox(
     notify_base: str | None = None,
     *,
     clock: Clock | None = None,
-    background: bool = False,
+    delivery: Delivery = "inline",
     post: Post = post_over_http,
     notice_keys: NoticeKeys = "alternate",
     notice_delay_factor: float = 1.0,
     refund_seconds: float = 5.0,
-) -> Iterator[RunningSandbox]:
+) -> Iterator[Sandbox]:
     """Start a sandbox in a thread, and stop it whatever happens."""
     clock = clock or FakeClock(START)
     settings = SandboxSettings(
@@ -143,7 +163,7 @@ def running_sandbox(
         notice_keys=notice_keys,
         notice_delay_factor=notice_delay_factor,
         refund_seconds=refund_seconds,
-        background=background,
+        delivery=delivery,
     )
     with SandboxServer(create_sandbox(settings, clock, sandbox_keys(), post)) as server:
-        yield RunningSandbox(server, clock)
+        yield Sandbox(server, clock)

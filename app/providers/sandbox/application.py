@@ -42,7 +42,7 @@ class Sandbox:
         self.trades = Trades(self.world, self.notices)
         self.refunds = Refunds(self.world, self.notices)
         self.app = self._application()
-        if settings.background:
+        if settings.delivery == "background":
             self.notices.start(before=self.refunds.finish_due)
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ Post = Callable[[str, dict[str, str], bytes], int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class Attempt:
     """One attempt: who was told what, and the answer (None: no answer)."""
 
     order_id: str
@@ -68,7 +68,7 @@ class NoticeBook:
             keys.platform_serial: load_private_key(keys.platform_private_key_pem),
         }
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="sandbox-notice")
-        self._in_flight: dict[int, Future[Delivery]] = {}
+        self._in_flight: dict[int, Future[Attempt]] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -187,6 +187,8 @@ class NoticeBook:
 
     def wake(self) -> None:
         """Something is due: do not wait for the next look."""
+        if self._world.settings.delivery == "inline":
+            self.deliver_due()
         self._wake.set()
 
     def _run(self, before: Callable[[], None]) -> None:
@@ -199,11 +201,11 @@ class NoticeBook:
             self._wake.wait(_POLL_SECONDS)  # also how a fake clock's ticks are noticed
             self._wake.clear()
 
-    def deliver_due(self) -> list[Delivery]:
+    def deliver_due(self) -> list[Attempt]:
         """Deliver everything due now and wait for the answers, also those already on their way."""
         return [future.result() for future in self._submit_due()]
 
-    def _submit_due(self) -> list[Future[Delivery]]:
+    def _submit_due(self) -> list[Future[Attempt]]:
         with self._lock:  # reading inside it: an attempt is recorded before it leaves _in_flight
             due = self._world.store.rows(
                 "SELECT * FROM notices WHERE state = 'due' AND due_at <= ? ORDER BY seq", self._world.now()
@@ -213,7 +215,7 @@ class NoticeBook:
                     self._in_flight[notice["seq"]] = self._pool.submit(self._attempt, notice)
             return list(self._in_flight.values())
 
-    def _attempt(self, notice: dict[str, Any]) -> Delivery:
+    def _attempt(self, notice: dict[str, Any]) -> Attempt:
         try:
             serial = self.serial_for(notice["seq"] + notice["attempts"])
             headers, body = self.sealed(
@@ -221,7 +223,7 @@ class NoticeBook:
             )
             status = self.post(notice["url"], headers, body)
             self._record(notice, status, headers, body)
-            return Delivery(notice["order_id"], notice["event_type"], status)
+            return Attempt(notice["order_id"], notice["event_type"], status)
         finally:
             with self._lock:
                 del self._in_flight[notice["seq"]]

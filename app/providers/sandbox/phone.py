@@ -74,15 +74,17 @@ def phone_routes(mini_program: MiniProgram, trades: Trades) -> Blueprint:
     return routes
 
 
+# What a tester may look at, newest last; those with an order_id can be filtered by it.
 LISTINGS = {
     "messages": "SELECT * FROM messages ORDER BY id",
-    "trades": "SELECT order_id, amount_fen, openid, state, transaction_id, paid_at"
-    " FROM trades ORDER BY rowid",
-    "refunds": "SELECT refund_id, order_id, state, refund_fen FROM refunds ORDER BY rowid",
-    "notices": "SELECT notice_id, order_id, event_type, state, attempts, due_at, answered"
-    " FROM notices ORDER BY seq",
+    "trades": "SELECT order_id, amount_fen, openid, state, transaction_id, paid_at FROM trades"
+    " WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
+    "refunds": "SELECT refund_id, order_id, state, refund_fen FROM refunds"
+    " WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
+    "notices": "SELECT notice_id, order_id, event_type, state, state = 'taken' AS delivered, attempts, due_at,"
+    " answered FROM notices WHERE order_id = COALESCE(:order_id, order_id) ORDER BY seq",
     "cards": "SELECT * FROM cards ORDER BY card_number",
-    "credits": "SELECT * FROM card_credits ORDER BY rowid",
+    "credits": "SELECT * FROM card_credits WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
 }
 
 
@@ -96,15 +98,15 @@ class Tester:
         self._faulty = faulty
 
     def listing(self, name: str) -> Response:
-        """GET /sandbox/messages | trades | refunds | notices | cards | credits."""
+        """GET /sandbox/<name>?order_id= -> {name: [rows]}, for the names in LISTINGS."""
         if name not in LISTINGS:
             abort(404)
         self._refunds.finish_due()
-        rows = self._world.store.rows(LISTINGS[name])
+        rows = self._world.store.rows(LISTINGS[name], {"order_id": request.args.get("order_id")})
         for row in rows:
             if "data" in row:
                 row["data"] = json.loads(row["data"])
-        return jsonify(rows)
+        return jsonify({name: rows})
 
     def release(self) -> dict[str, int]:
         """{"order_id"?} -> {"released"}: held notices (magic 06) go out."""
@@ -114,7 +116,7 @@ class Tester:
     def deliver(self) -> dict[str, Any]:
         """Deliver everything due now and say how it was answered."""
         self._refunds.finish_due()
-        return {"deliveries": [asdict(delivery) for delivery in self._notices.deliver_due()]}
+        return {"deliveries": [asdict(attempt) for attempt in self._notices.deliver_due()]}
 
     def send(self) -> dict[str, Any]:
         """{"order_id", "fault"} -> {"status"}: one faulty notice, at once."""

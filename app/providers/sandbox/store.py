@@ -90,10 +90,11 @@ class Store:
             connection.close()
 
     def rows(self, sql: str, *values: object) -> list[dict[str, Any]]:
-        """All rows of one query, outside any transaction of the caller."""
+        """All rows of one query, outside any transaction of the caller; one dict fills :named places."""
         connection = self._connect()
+        given = values[0] if values and isinstance(values[0], dict) else values
         try:
-            return [dict(row) for row in connection.execute(sql, values)]
+            return [dict(row) for row in connection.execute(sql, given)]
         finally:
             connection.close()
 

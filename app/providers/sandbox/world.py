@@ -21,6 +21,7 @@ from app.providers.sandbox.keys import SandboxKeys
 from app.providers.sandbox.store import Store
 
 _HERE = Path(__file__).parent
+Delivery = Literal["background", "inline", "manual"]
 NoticeKeys = Literal["alternate", "public_key", "certificate"]
 
 
@@ -32,7 +33,8 @@ class SandboxSettings:
     scheme://host:port with the path of its notify_url, so that an app configured with its public https
     address can be reached locally; when None the notify_url itself is used.
     notice_delay_factor: scales WeChat's retry schedule (15 s ... 6 h). refund_seconds: how long a
-    PROCESSING refund takes. background: False leaves delivery to explicit `deliver` calls.
+    PROCESSING refund takes. delivery: "background" (a thread, as they fall due), "inline" (the request that
+    causes a notice waits until it was delivered once: for tests), or "manual" (explicit calls only).
     """
 
     data_dir: Path
@@ -40,7 +42,7 @@ class SandboxSettings:
     notice_keys: NoticeKeys = "alternate"
     notice_delay_factor: float = 1.0
     refund_seconds: float = 5.0
-    background: bool = True
+    delivery: Delivery = "background"
 
 
 class Magic(IntEnum):
