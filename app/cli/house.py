@@ -170,6 +170,17 @@ def running(house: House) -> Iterator[House]:
         house.stop()
 
 
+@contextmanager
+def running_only(house: House, name: str) -> Iterator[House]:
+    """Only one process of the house, for measuring it alone."""
+    try:
+        house.start(name)
+        house.wait_for(name, f"{house.base_url}/healthz")
+        yield house
+    finally:
+        house.stop()
+
+
 @click.command()
 @click.option("--port", default=8000, show_default=True)
 @click.option("--sandbox-port", default=8001, show_default=True)

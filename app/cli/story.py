@@ -90,8 +90,8 @@ class Teller:
     def step(self, name: str, detail: str) -> None:
         now = time.monotonic()
         self._number += 1
-        line = f"[bold]{self._number:>2}[/bold] {now - self._last:6.2f} s  [cyan]{name:<16}[/cyan] {escape(detail)}"
-        self._console.print(line, soft_wrap=True)
+        head = f"[bold]{self._number:>2}[/bold] {now - self._last:6.2f} s  [cyan]{name:<12}[/cyan]"
+        self._console.print(f"{head} {escape(detail)}", soft_wrap=True)
         self._last = now
 
     @property

