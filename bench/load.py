@@ -74,9 +74,10 @@ def _connection_loop(
             found.append((_answer(connection), time.perf_counter() - begun))
 
 
-def _client(
-    port: int, make: Callable[[int], Iterator[bytes]], number: int, seconds: float, pipe: object
-) -> None:
+Requests = Callable[[int], Iterator[bytes]]
+
+
+def _client(port: int, make: Requests, number: int, seconds: float, pipe: Connection) -> None:
     found: list[tuple[int, float]] = []
     _connection_loop(port, make(number), time.perf_counter() + seconds, found)
     pipe.send(found)

@@ -42,7 +42,7 @@ SELECT id, user_id, openid, channel FROM sessions
  WHERE id = 'session-' || :n AND ended_at IS NULL AND expires_at > now();
 BEGIN;
 SELECT id, user_id, card_number, city, mode, registered, nickname, position FROM cards
- WHERE id = 'card-' || :n AND user_id = 'user-' || CAST(:n AS text);
+ WHERE id = 'card-' || :n AND user_id = 'user-' || :n;
 INSERT INTO orders (id, user_id, beneficiary_id, payer_openid, card_id, amount_fen, fee_fen, method,
  channel, state, client_key, request_hash, read_back, created_at, expires_at)
  VALUES ('ord_' || :a, 'user-' || :n, 'user-' || :n, 'openid', 'card-' || :n, 5000, 0, 'wechat_balance',
@@ -51,6 +51,13 @@ INSERT INTO orders (id, user_id, beneficiary_id, payer_openid, card_id, amount_f
 INSERT INTO order_events (order_id, event, state_after, at, facts)
  VALUES ('ord_' || :a, 'opened', 'awaiting_confirmation', now(), '{{}}');
 COMMIT;
+"""
+PEOPLE_ROWS = """
+INSERT INTO users (id, created_at) VALUES ('user-' || :n, now());
+INSERT INTO sessions (id, user_id, openid, channel, created_at, expires_at)
+ VALUES ('session-' || :n, 'user-' || :n, 'openid', 'h5', now(), now() + interval '1 day');
+INSERT INTO cards (id, user_id, card_number, city, mode, registered, position, created_at)
+ VALUES ('card-' || :n, 'user-' || :n, :number, 'guangzhou', 'account', true, 1, now())
 """
 
 
@@ -80,13 +87,7 @@ def settle_people(address: str, settings: Settings) -> list[Person]:
     rows = [{"n": str(n), "number": f"31048703{n:011d}"} for n in range(1, PEOPLE + 1)]
     engine = make_engine(address)
     with Database(engine).write() as tx:
-        for statement in (
-            "INSERT INTO users (id, created_at) VALUES ('user-' || :n, now())",
-            "INSERT INTO sessions (id, user_id, openid, channel, created_at, expires_at) VALUES "
-            "('session-' || :n, 'user-' || :n, 'openid', 'h5', now(), now() + interval '1 day')",
-            "INSERT INTO cards (id, user_id, card_number, city, mode, registered, position, created_at) "
-            "VALUES ('card-' || :n, 'user-' || :n, :number, 'guangzhou', 'account', true, 1, now())",
-        ):
+        for statement in PEOPLE_ROWS.split(";"):
             tx.execute(text(statement), rows)
     engine.dispose()
     return [Person(sign(settings, f"session-{n}"), f"card-{n}") for n in range(1, PEOPLE + 1)]
