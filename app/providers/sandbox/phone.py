@@ -81,8 +81,8 @@ LISTINGS = {
     " WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
     "refunds": "SELECT refund_id, order_id, state, refund_fen FROM refunds"
     " WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
-    "notices": "SELECT notice_id, order_id, event_type, state, state = 'taken' AS delivered, attempts, due_at,"
-    " answered FROM notices WHERE order_id = COALESCE(:order_id, order_id) ORDER BY seq",
+    "notices": "SELECT notice_id, order_id, event_type, state, state = 'taken' AS delivered, attempts,"
+    " due_at, answered FROM notices WHERE order_id = COALESCE(:order_id, order_id) ORDER BY seq",
     "cards": "SELECT * FROM cards ORDER BY card_number",
     "credits": "SELECT * FROM card_credits WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
 }

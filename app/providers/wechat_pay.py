@@ -1,0 +1,340 @@
+"""WeChat Pay v3 for one merchant: our own thin client (docs/adr/003-own-wechat-pay-client.md).
+
+Signed requests out, verified answers and notices in. Every 2xx answer is verified over its raw bytes, also
+an empty 204; what cannot be verified is Unknown, because somebody may stand between us and WeChat.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from pydantic import BaseModel, ValidationError
+
+from app.ports import (
+    Clock,
+    Notice,
+    NoticeRejected,
+    Payment,
+    PaymentRequest,
+    Refund,
+    RefundRequest,
+    RefundState,
+    Refused,
+    TradeState,
+    Unknown,
+)
+from app.providers.http import Answer, HttpClient, Timeouts, segment
+from app.providers.wechat_pay_codes import outcome
+from app.providers.wechat_pay_shapes import (
+    Envelope,
+    PrepayAnswer,
+    Problem,
+    RefundAnswer,
+    RefundTold,
+    Transaction,
+)
+from app.providers.wechat_pay_signing import (
+    PUBLIC_KEY_PREFIX,
+    NotGenuine,
+    authorization,
+    certificate_serial,
+    check_signature,
+    load_private_key,
+    load_public_key,
+    pay_parameters,
+    unseal,
+)
+
+log = logging.getLogger(__name__)
+
+TRANSACTIONS = "/v3/pay/transactions"
+REFUNDS = "/v3/refund/domestic/refunds"
+LARGEST_NOTICE_BYTES = 64 * 1024
+PAID_EVENT = "TRANSACTION.SUCCESS"
+REFUND_EVENTS = {f"REFUND.{state}": state for state in ("SUCCESS", "ABNORMAL", "CLOSED")}
+
+_CHINA = timezone(timedelta(hours=8))
+_Shape = TypeVar("_Shape", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class PayConfig:
+    """One merchant at WeChat Pay.
+
+    wechatpay_keys: certificate serial or PUB_KEY_ID -> PEM of the platform certificate or public key, both
+    kinds side by side. wechatpay_serial: which of them shall sign the answers to us. notice_window_seconds:
+    how far a signature's time may be from ours (WeChat's rule is 300). standby_url: where to turn when
+    base_url cannot be connected to; the host is not part of a signature.
+    """
+
+    base_url: str
+    app_id: str
+    merchant_id: str
+    merchant_serial: str
+    merchant_private_key_pem: str = field(repr=False)
+    apiv3_key: str = field(repr=False)
+    wechatpay_keys: Mapping[str, str] = field(repr=False)
+    wechatpay_serial: str
+    notify_url: str
+    refund_notify_url: str
+    notice_window_seconds: int = 300
+    timeouts: Timeouts = Timeouts()
+    standby_url: str | None = None
+
+    def faults(self) -> list[str]:
+        """What is wrong, in words for an operator; empty when all is well."""
+        found = [
+            f"{name} is missing"
+            for name in ("app_id", "merchant_id", "merchant_serial")
+            if not getattr(self, name)
+        ]
+        if len(self.apiv3_key.encode()) != 32:
+            found.append("the APIv3 key is not 32 bytes")
+        if self.wechatpay_serial not in self.wechatpay_keys:
+            found.append(f"no WeChat Pay key is called {self.wechatpay_serial!r}")
+        for name in (self.notify_url, self.refund_notify_url):
+            if "?" in name or "#" in name:
+                found.append(f"a notify address may carry no query: {name}")
+        for serial, pem in self.wechatpay_keys.items():
+            try:
+                load_public_key(pem)
+                real = certificate_serial(pem)
+            except ValueError:
+                found.append(f"WeChat Pay key {serial} is neither a certificate nor a public key (RSA)")
+                continue
+            if real is None and not serial.startswith(PUBLIC_KEY_PREFIX):
+                found.append(
+                    f"WeChat Pay key {serial} is a public key, so its name starts {PUBLIC_KEY_PREFIX}"
+                )
+            if real is not None and real != serial:
+                found.append(f"the certificate given as {serial} has the serial {real}")
+        try:
+            load_private_key(self.merchant_private_key_pem)
+        except ValueError:
+            found.append("the merchant's private key cannot be read (RSA, PEM, without a password)")
+        return found
+
+
+class WeChatPayV3:
+    """ports.WeChatPay over HTTP. Constructing it touches no network."""
+
+    def __init__(self, config: PayConfig, clock: Clock) -> None:
+        """Raise ValueError listing everything wrong with `config`."""
+        faults = config.faults()
+        if faults:
+            raise ValueError("WeChat Pay is not set up: " + "; ".join(faults))
+        self._config = config
+        self._clock = clock
+        self._key = load_private_key(config.merchant_private_key_pem)
+        self._keys = {serial: load_public_key(pem) for serial, pem in config.wechatpay_keys.items()}
+        self._apiv3_key = config.apiv3_key.encode()
+        self._http = HttpClient(config.base_url, config.timeouts, config.standby_url)
+
+    def close_connections(self) -> None:
+        """Give the pooled connections back."""
+        self._http.close()
+
+    # --- payments ---
+
+    def open(self, request: PaymentRequest) -> str:
+        """Create or re-enter the prepay. The body depends on `request` and our configuration only."""
+        if request.expires_at.tzinfo is None:
+            raise ValueError("expires_at must be aware")
+        body = {
+            "appid": self._config.app_id,
+            "mchid": self._config.merchant_id,
+            "description": request.description[:127],
+            "out_trade_no": request.order_id,
+            "time_expire": request.expires_at.astimezone(_CHINA).isoformat(timespec="seconds"),
+            "notify_url": self._config.notify_url,
+            "amount": {"total": request.amount_fen, "currency": "CNY"},
+            "payer": {"openid": request.payer_openid},
+        }
+        return _read(PrepayAnswer, self._call("POST", f"{TRANSACTIONS}/jsapi", body)).prepay_id
+
+    def pay_parameters(self, prepay_id: str, now: datetime) -> dict[str, str]:
+        """What wx.requestPayment takes, signed."""
+        return pay_parameters(
+            self._key, self._config.app_id, prepay_id, int(now.timestamp()), secrets.token_hex(16)
+        )
+
+    def query(self, order_id: str) -> Payment:
+        """The trade as WeChat knows it; UNKNOWN_ORDER when it knows none."""
+        query = urlencode({"mchid": self._config.merchant_id})
+        try:
+            raw = self._call("GET", f"{TRANSACTIONS}/out-trade-no/{segment(order_id)}?{query}")
+        except Refused as no:
+            if no.code == "ORDER_NOT_EXIST":
+                return Payment(order_id, TradeState.UNKNOWN_ORDER)
+            raise
+        told = _read(Transaction, raw)
+        state = told.state()
+        if told.out_trade_no != order_id or told.mchid != self._config.merchant_id or state is None:
+            raise Unknown("answer_mismatch", "a trade we did not ask about, or an unlisted state")
+        return told.payment(state)
+
+    def close(self, order_id: str) -> None:
+        """Close an unpaid trade; closing twice is fine. Refused("ORDER_PAID") when the money has come."""
+        target = f"{TRANSACTIONS}/out-trade-no/{segment(order_id)}/close"
+        self._call("POST", target, {"mchid": self._config.merchant_id})
+
+    # --- refunds ---
+
+    def refund(self, request: RefundRequest) -> Refund:
+        """Ask for a refund; repeating it with the same refund_id changes nothing."""
+        body = {
+            "out_trade_no": request.order_id,
+            "out_refund_no": request.refund_id,
+            "reason": request.reason[:80],
+            "notify_url": self._config.refund_notify_url,
+            "amount": {"refund": request.refund_fen, "total": request.total_fen, "currency": "CNY"},
+        }
+        refund = self._refund(request.refund_id, self._call("POST", REFUNDS, body))
+        if (refund.order_id, refund.refund_fen) != (request.order_id, request.refund_fen):
+            raise Unknown("answer_mismatch", "a refund of another order or amount")
+        return refund
+
+    def query_refund(self, refund_id: str) -> Refund | None:
+        """The refund as WeChat knows it, or None."""
+        try:
+            raw = self._call("GET", f"{REFUNDS}/{segment(refund_id)}")
+        except Refused as no:
+            if no.code == "RESOURCE_NOT_EXISTS":
+                return None
+            raise
+        return self._refund(refund_id, raw)
+
+    @staticmethod
+    def _refund(refund_id: str, raw: bytes) -> Refund:
+        told = _read(RefundAnswer, raw)
+        if told.out_refund_no != refund_id or told.status not in RefundState.__members__:
+            raise Unknown("answer_mismatch", "a refund we did not ask about, or an unlisted status")
+        return told.refund(RefundState(told.status))
+
+    # --- notices ---
+
+    def read_notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Notice:
+        """Verify, decrypt and parse. The order of the checks goes from cheap to dear, and nothing is
+        parsed before it is known to be WeChat's."""
+        if len(body) > LARGEST_NOTICE_BYTES:
+            raise NoticeRejected("too_large")
+        try:
+            window = self._config.notice_window_seconds
+            check_signature(headers, body, self._keys, int(now.timestamp()), window)
+            envelope = _shaped(Envelope, body, "json")
+            plaintext = unseal(self._apiv3_key, envelope.resource.sealed())
+        except NotGenuine as fault:
+            raise NoticeRejected(fault.reason) from None
+        if envelope.event_type == PAID_EVENT:
+            return self._payment_notice(envelope, _shaped(Transaction, plaintext, "shape"))
+        if envelope.event_type in REFUND_EVENTS:
+            return self._refund_notice(envelope, _shaped(RefundTold, plaintext, "shape"))
+        raise NoticeRejected("event_type")
+
+    @staticmethod
+    def _payment_notice(envelope: Envelope, told: Transaction) -> Notice:
+        if told.trade_state != TradeState.SUCCESS or told.amount is None or told.transaction_id is None:
+            raise NoticeRejected("shape")
+        return Notice(
+            id=envelope.id,
+            event_type=envelope.event_type,
+            merchant_id=told.mchid,
+            app_id=told.appid,
+            currency=told.amount.currency,
+            payment=told.payment(TradeState.SUCCESS),
+        )
+
+    @staticmethod
+    def _refund_notice(envelope: Envelope, told: RefundTold) -> Notice:
+        if told.refund_status != REFUND_EVENTS[envelope.event_type]:
+            raise NoticeRejected("shape")
+        return Notice(
+            id=envelope.id,
+            event_type=envelope.event_type,
+            merchant_id=told.mchid,
+            app_id=None,
+            currency=told.amount.currency,
+            refund=told.refund(RefundState(told.refund_status)),
+        )
+
+    # --- the wire ---
+
+    def _call(self, method: str, target: str, body: dict[str, Any] | None = None) -> bytes:
+        """One signed exchange; returns the verified body of a 2xx answer."""
+        raw = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {
+            "Authorization": authorization(
+                self._key,
+                self._config.merchant_id,
+                self._config.merchant_serial,
+                method=method,
+                target=target,
+                timestamp=int(self._clock.now().timestamp()),
+                nonce=secrets.token_hex(16),
+                body=raw,
+            ),
+            "Accept": "application/json",
+            "Wechatpay-Serial": self._config.wechatpay_serial,
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        answer = self._http.send(method, target, headers, raw if body is not None else None)
+        if answer.status in (200, 204):
+            self._verify(answer)
+            return answer.body
+        return self._fail(method, target, answer)
+
+    def _verify(self, answer: Answer) -> None:
+        now = int(self._clock.now().timestamp())
+        try:
+            check_signature(answer.headers, answer.body, self._keys, now, self._config.notice_window_seconds)
+        except NotGenuine as fault:
+            log.error("wechat pay answer not verifiable", extra={"reason": fault.reason})
+            raise Unknown(f"answer_{fault.reason}") from None
+
+    def _fail(self, method: str, target: str, answer: Answer) -> bytes:
+        """Raise what an answer that is not 200 or 204 means.
+
+        WeChat does not sign every refusal, so an unsigned one is taken at its word, as the official SDKs
+        do; a signed one must verify.
+        """
+        if "Wechatpay-Signature" in answer.headers:
+            self._verify(answer)
+        try:
+            code: str | None = Problem.model_validate_json(answer.body).code
+        except ValidationError:
+            code = None
+        log.warning(
+            "wechat pay refused or failed",
+            extra={
+                "method": method,
+                "target": target.partition("?")[0],
+                "status": answer.status,
+                "vendor_code": code,
+                "vendor_request_id": answer.headers.get("Request-ID"),
+            },
+        )
+        raise outcome(answer.status, code)(code or f"http_{answer.status}")
+
+
+def _read(shape: type[_Shape], raw: bytes) -> _Shape:
+    """A verified answer as `shape`; Unknown when it is not."""
+    try:
+        return shape.model_validate_json(raw)
+    except ValidationError:
+        raise Unknown("answer_shape", shape.__name__) from None
+
+
+def _shaped(shape: type[_Shape], raw: bytes, reason: str) -> _Shape:
+    """Part of a genuine notice as `shape`. Its content goes into no message, because it is private."""
+    try:
+        return shape.model_validate_json(raw)
+    except ValidationError:
+        raise NoticeRejected(reason) from None
