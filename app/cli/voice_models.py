@@ -43,15 +43,13 @@ def list_models(models: VoiceModels, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, ensure_ascii=False, indent=1))
         return
-    table = Table()
-    for heading in ("name", "state", "engine", "to fetch"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("languages, licence", no_wrap=True, overflow="ellipsis")
+    table = Table("name", "state", "engine", "languages", "to fetch")
     for row in rows:
         size = f"{row['fetch_bytes'] / 1e6:,.0f} MB" if row["fetch_bytes"] else "?"
-        rest = f"{', '.join(row['languages'])}; {row['licence']}"
-        table.add_row(row["name"], row["state"], row["engine"], size, rest)
+        table.add_row(row["name"], row["state"], row["engine"], ", ".join(row["languages"]), size)
     Console().print(table)
+    for row in rows:
+        click.echo(f"{row['name']}: {row['licence']}. {row['note']}")
 
 
 @group.command("install")
