@@ -8,6 +8,7 @@ before a server forks its own workers.
 from __future__ import annotations
 
 import contextlib
+import logging
 import multiprocessing
 import os
 import threading
@@ -24,6 +25,7 @@ from pebble import ProcessExpired, ProcessPool
 from app.errors import AppError
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 # Beyond the time for its own work, a task may wait for a worker to start and load its model.
 START_SECONDS = 60.0
@@ -67,7 +69,7 @@ class WorkerPool:
     def run(self, function: Callable[..., T], *args: Any) -> T:
         """Run `function(*args)` in a worker; both must be importable and picklable.
 
-        Raise what it raised, or AppError busy_code or broken_code.
+        Raise the AppError it raised, or AppError busy_code, or broken_code for everything else (logged).
         """
         if not self._places.acquire(blocking=False):
             raise AppError(self._busy_code)
@@ -105,6 +107,11 @@ class WorkerPool:
                 self._discard(pool)
             raise AppError(self._broken_code) from fault
         except (ProcessExpired, BrokenProcessPool, CancelledError) as fault:
+            raise AppError(self._broken_code) from fault
+        except AppError:
+            raise
+        except Exception as fault:  # a library met something nobody foresaw: ours to look into, not a 500
+            _log.exception("%s failed in a worker", function.__name__)
             raise AppError(self._broken_code) from fault
         return result
 
