@@ -36,6 +36,7 @@ class WeChatSettings:
     sandbox: bool
     api_url: str
     pay_url: str
+    pay_standby_url: str | None = None
     app_id: str = ""
     app_secret: str = field(default="", repr=False)
     merchant_id: str = ""
@@ -193,6 +194,7 @@ class _Reader:
             sandbox=False,
             api_url=self.text("WECHAT_API_URL", "https://api.weixin.qq.com"),
             pay_url=self.text("WECHAT_PAY_URL", "https://api.mch.weixin.qq.com"),
+            pay_standby_url=self.text("WECHAT_PAY_STANDBY_URL", "https://api2.mch.weixin.qq.com"),
             app_id=self.text("WECHAT_APP_ID"),
             app_secret=self.text("WECHAT_APP_SECRET"),
             merchant_id=self.text("WECHAT_MERCHANT_ID"),

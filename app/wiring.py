@@ -11,16 +11,17 @@ from apiflask import APIFlask
 from flask_migrate import Migrate
 
 from app.cli import register as register_commands
-from app.config import REPOSITORY, Settings
+from app.config import REPOSITORY, FaultySettings, Settings
 from app.domain.clock import SystemClock
 from app.flows.deps import Deps
 from app.jobs.worker import Hints
+from app.ports import Clock
 from app.providers.barcode import ZxingBarcodes
-from app.providers.card_system_gateway import CardSystemGateway
+from app.providers.card_system_gateway import CardSystemGateway, GatewayConfig
 from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
 from app.providers.speech_pool import SpeechPool
-from app.providers.wechat import WeChatApi
-from app.providers.wechat_pay import WeChatPayV3
+from app.providers.wechat import WeChatApi, WeChatConfig
+from app.providers.wechat_pay import PayConfig, WeChatPayV3
 from app.store.database import Database, make_engine
 from app.store.models import db
 from app.voice import command_characters
@@ -48,23 +49,23 @@ def application(settings: Settings | None, deps: Deps | None) -> APIFlask:
     return app
 
 
-def build_deps(settings: Settings) -> Deps:
-    """Everything behind the ports for these settings."""
+def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
+    """Everything behind the ports for these settings. FaultySettings when the merchant's keys are wrong."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if not settings.session_keys:
         settings = replace(settings, session_keys=(_kept_secret(settings.data_dir / "session.key"),))
     if settings.sandbox:
         settings = with_sandbox_keys(settings, load_or_create_keys(settings.data_dir / "sandbox"))
-    clock = SystemClock()
-    wechat = WeChatApi(wechat_config(settings), clock)
+    clock = clock or SystemClock()
+    wechat = WeChatApi(_wechat_config(settings), clock)
     speech = settings.speech
     return Deps(
         settings=settings,
         clock=clock,
         database=Database(make_engine(settings.database_url)),
         login=wechat,
-        pay=WeChatPayV3(pay_config(settings), clock),
-        card_system=CardSystemGateway(gateway_config(settings), clock),
+        pay=WeChatPayV3(_pay_config(settings), clock),
+        card_system=CardSystemGateway(_gateway_config(settings), clock),
         messages=wechat,
         speech=SpeechPool(
             engine=speech.engine,
@@ -77,6 +78,39 @@ def build_deps(settings: Settings) -> Deps:
         barcodes=ZxingBarcodes(),
         nudge=Hints(settings.data_dir).nudge,
     )
+
+
+def _wechat_config(settings: Settings) -> WeChatConfig:
+    wechat = settings.wechat
+    return WeChatConfig(base_url=wechat.api_url, app_id=wechat.app_id, app_secret=wechat.app_secret)
+
+
+def _pay_config(settings: Settings) -> PayConfig:
+    wechat = settings.wechat
+    notices = f"{settings.public_url}/api/v1/callbacks/wechat-pay"
+    config = PayConfig(
+        base_url=wechat.pay_url,
+        app_id=wechat.app_id,
+        merchant_id=wechat.merchant_id,
+        merchant_serial=wechat.merchant_serial,
+        merchant_private_key_pem=wechat.merchant_key_pem,
+        apiv3_key=wechat.apiv3_key,
+        wechatpay_keys=wechat.keys,
+        wechatpay_serial=wechat.answer_serial,
+        notify_url=notices,
+        refund_notify_url=notices,
+        notice_window_seconds=wechat.notice_window_seconds,
+        standby_url=None if wechat.sandbox else wechat.pay_standby_url,
+    )
+    faults = config.faults()
+    if faults:
+        raise FaultySettings(faults)
+    return config
+
+
+def _gateway_config(settings: Settings) -> GatewayConfig:
+    card_system = settings.card_system
+    return GatewayConfig(base_url=card_system.url, key_id=card_system.key_id, secret=card_system.secret)
 
 
 def _kept_secret(path: Path) -> str:

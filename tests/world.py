@@ -98,6 +98,12 @@ class Phone:
         _status, answer = self.post("/sandbox/phone/pay", body)
         return str(answer["errMsg"])
 
+    def accept_receipts(self) -> None:
+        """Say yes to one receipt message, in WeChat and to us."""
+        template = self.ok("GET", "/api/v1/subscriptions")["templates"][0]["template_id"]
+        self.ok("POST", "/sandbox/phone/subscribe", {"person": self.person, "template_ids": [template]})
+        self.ok("POST", "/api/v1/subscriptions", {"accepted": ["receipt"]})
+
     def order(self, order_id: str) -> dict[str, Any]:
         return self.ok("GET", f"/api/v1/orders/{order_id}")
 

@@ -111,7 +111,7 @@ def tell(base_url: str, sandbox_url: str, clip: Path, console: Console) -> None:
     phone = Phone(base_url, person=f"story-{secrets.token_hex(4)}")
     teller.step("logged in", phone.log_in())
     card = _bind(phone, teller)
-    phone.call("POST", "/api/v1/subscriptions", json={"accepted": ["receipt"]})
+    _accept_receipts(phone)
     screen = _speak(phone, clip, teller)
     order = screen["order"]
     paid = _confirm_and_pay(phone, sandbox_url, screen, teller)
@@ -130,6 +130,12 @@ def _bind(phone: Phone, teller: Teller) -> dict[str, Any]:
     card: dict[str, Any] = bound["card"]
     teller.step("card bound", f"{card['label']}  balance_fen={card['balance_fen']}")
     return card
+
+
+def _accept_receipts(phone: Phone) -> None:
+    template = phone.call("GET", "/api/v1/subscriptions")["templates"][0]["template_id"]
+    phone.wechat("subscribe", {"person": phone.person, "template_ids": [template]})
+    phone.call("POST", "/api/v1/subscriptions", json={"accepted": ["receipt"]})
 
 
 def _speak(phone: Phone, clip: Path, teller: Teller) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.ids import Kind, new_id
 from app.errors import AppError
 from app.store import models
+from app.store.upsert import insert_once
 
 _conversations = models.metadata.tables["conversations"]
 _turns = models.metadata.tables["turns"]
@@ -33,8 +33,6 @@ def of_user(tx: Connection, user_id: str, now: datetime) -> Conversation:
     mine = select(_conversations).where(_conversations.c.user_id == user_id)
     row = tx.execute(mine).first()
     if row is None:
-        build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-        statement = build(_conversations).on_conflict_do_nothing(index_elements=["user_id"])
         values = {
             "id": new_id(Kind.CONVERSATION),
             "user_id": user_id,
@@ -42,7 +40,7 @@ def of_user(tx: Connection, user_id: str, now: datetime) -> Conversation:
             "memory": {},
             "updated_at": now,
         }
-        tx.execute(statement, values)
+        insert_once(tx, _conversations, ("user_id",), values)
         row = tx.execute(mine).one()
     return Conversation(**row._mapping)
 
@@ -72,10 +70,8 @@ def seen(tx: Connection, user_id: str, client_key: str, request_hash: str) -> bo
 
 def first_time(tx: Connection, user_id: str, client_key: str, request_hash: str, now: datetime) -> bool:
     """Take the turn's key. False when the same turn took it first; AppError client_key_reused as above."""
-    build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = build(_turns).on_conflict_do_nothing(index_elements=["user_id", "client_key"])
     values = {"user_id": user_id, "client_key": client_key, "request_hash": request_hash, "at": now}
-    if tx.execute(statement, values).rowcount == 1:
+    if insert_once(tx, _turns, ("user_id", "client_key"), values):
         return True
     return not seen(tx, user_id, client_key, request_hash)
 

@@ -6,18 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.ids import Kind, new_id
 from app.store import models
+from app.store.upsert import dialect_insert, insert_once
 
 _notices = models.metadata.tables["notices"]
 _subscriptions = models.metadata.tables["subscriptions"]
 _alarms = models.metadata.tables["alarms"]
-
-
-def _insert(tx: Connection) -> Any:
-    return postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
 
 
 def keep(
@@ -30,7 +26,6 @@ def keep(
     now: datetime,
 ) -> bool:
     """Keep a verified notice and what was made of it. False when this notice was kept before."""
-    statement = _insert(tx)(_notices).on_conflict_do_nothing(index_elements=["id"])
     values = {
         "id": notice_id[:64],
         "event_type": event_type[:32],
@@ -39,7 +34,7 @@ def keep(
         "received_at": now,
         "facts": facts,
     }
-    return bool(tx.execute(statement, values).rowcount == 1)
+    return insert_once(tx, _notices, ("id",), values)
 
 
 def of_order(tx: Connection, order_id: str) -> list[tuple[str, str]]:
@@ -51,7 +46,7 @@ def of_order(tx: Connection, order_id: str) -> list[tuple[str, str]]:
 
 def add_subscription(tx: Connection, openid: str, template: str, now: datetime) -> None:
     """One accept is one message."""
-    statement = _insert(tx)(_subscriptions).values(
+    statement = dialect_insert(tx, _subscriptions).values(
         openid=openid, template=template, credits=1, updated_at=now
     )
     more = {"credits": _subscriptions.c.credits + 1, "updated_at": now}
@@ -73,7 +68,6 @@ def drop_subscription(tx: Connection, openid: str, template: str, now: datetime)
 
 def alarm(tx: Connection, kind: str, subject: str, detail: str, now: datetime) -> bool:
     """Open an alarm once for each (kind, subject). True when it is new."""
-    statement = _insert(tx)(_alarms).on_conflict_do_nothing(index_elements=["kind", "subject"])
     values = {
         "id": new_id(Kind.EVENT),
         "kind": kind,
@@ -81,7 +75,7 @@ def alarm(tx: Connection, kind: str, subject: str, detail: str, now: datetime) -
         "detail": detail,
         "opened_at": now,
     }
-    return bool(tx.execute(statement, values).rowcount == 1)
+    return insert_once(tx, _alarms, ("kind", "subject"), values)
 
 
 def open_alarms(tx: Connection) -> int:

@@ -8,13 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain import orders as rules
 from app.domain.ids import Kind, new_id
 from app.domain.orders import Event, InvalidTransition, State
 from app.errors import AppError
 from app.store import models, outbox
+from app.store.upsert import insert_once
 
 _orders = models.metadata.tables["orders"]
 _events = models.metadata.tables["order_events"]
@@ -100,10 +100,8 @@ def open_order(tx: Connection, values: dict[str, Any], now: datetime) -> Order:
     `values` holds every column but state and the columns later events fill. AppError client_key_reused
     when the key was used with another body.
     """
-    build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = build(_orders).on_conflict_do_nothing(index_elements=["user_id", "client_key"])
-    done = tx.execute(statement, {**values, "state": rules.START.value, "created_at": now})
-    if done.rowcount == 1:
+    row = {**values, "state": rules.START.value, "created_at": now}
+    if insert_once(tx, _orders, ("user_id", "client_key"), row):
         _write_event(tx, values["id"], Event.OPENED, rules.START, now, {})
         empty = {field.name: None for field in fields(Order)}
         return Order(**{**empty, **values, "state": rules.START, "created_at": now})

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.ids import Kind, new_id
 from app.domain.orders import Topic
 from app.store import models
+from app.store.upsert import insert_once
 
 _outbox = models.metadata.tables["outbox"]
 
@@ -30,8 +30,6 @@ class Work:
 
 def add(tx: Connection, topic: Topic, order_id: str, due_at: datetime) -> None:
     """Ask for work; asking twice for the same (topic, order) is one row."""
-    build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = build(_outbox).on_conflict_do_nothing(index_elements=["topic", "order_id"])
     row = {
         "id": new_id(Kind.OUTBOX),
         "topic": topic.value,
@@ -39,7 +37,7 @@ def add(tx: Connection, topic: Topic, order_id: str, due_at: datetime) -> None:
         "attempts": 0,
         "next_at": due_at,
     }
-    tx.execute(statement, row)
+    insert_once(tx, _outbox, ("topic", "order_id"), row)
 
 
 def claim(tx: Connection, now: datetime, limit: int = 20) -> list[Work]:

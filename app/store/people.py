@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from app.domain.ids import Kind, new_id
 from app.ports import WeChatIdentity
 from app.store import models
+from app.store.upsert import insert_once
 
 _users = models.metadata.tables["users"]
 _identities = models.metadata.tables["wechat_identities"]
@@ -50,15 +50,13 @@ def user_for(tx: Connection, app_id: str, identity: WeChatIdentity, now: datetim
             tx.execute(update(_identities).where(here).values(unionid=identity.unionid))
         return str(row.user_id)
     user_id = _user_by_unionid(tx, identity.unionid) or _new_user(tx, now)
-    build = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = build(_identities).on_conflict_do_nothing(index_elements=["app_id", "openid"])
     values = {
         "app_id": app_id,
         "openid": identity.openid,
         "unionid": identity.unionid,
         "user_id": user_id,
     }
-    tx.execute(statement, values)
+    insert_once(tx, _identities, ("app_id", "openid"), values)
     return str(tx.execute(known).one().user_id)
 
 

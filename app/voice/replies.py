@@ -25,13 +25,14 @@ def templates(dialect: str = "mandarin") -> dict[str, dict[str, Any]]:
         return tomllib.load(file)
 
 
-def phrase(name: str, **facts: object) -> str:
+def phrase(key: str, /, **facts: object) -> str:
     """One phrase of the [phrases] table."""
-    return str(templates()["phrases"][name]).format(**facts)
+    return str(templates()["phrases"][key]).format(**facts)
 
 
 def screen(
-    name: str,
+    key: str,
+    /,
     *,
     steps: int | None = None,
     choices: Sequence[Choice] | None = None,
@@ -39,8 +40,8 @@ def screen(
     payment: dict[str, str] | None = None,
     **facts: object,
 ) -> Screen:
-    """Render template `name`. `choices` and `body` replace the template's own; `steps` is the budget."""
-    template = templates()[name]
+    """Render template `key`. `choices` and `body` replace the template's own; `steps` is the budget."""
+    template = templates()[key]
     if choices is None:
         choices = [
             Choice(entry["id"].format(**facts), entry["label"].format(**facts))

@@ -8,7 +8,7 @@ from tests.world import World, a_key
 def test_fifty_yuan_arrive_on_the_card_and_every_step_tells_the_truth(world: World) -> None:
     elder = world.elder()
     before = elder.balance_fen()
-    elder.ok("POST", "/api/v1/subscriptions", {"accepted": ["receipt"]})
+    elder.accept_receipts()
 
     asked = elder.tap("top_up")["screen"]
     assert asked["next"] == "listen" and "amount:5000" in [choice["id"] for choice in asked["choices"]]
