@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
@@ -26,6 +27,10 @@ _TRADE_STATES = {
     "USERPAYING": TradeState.NOTPAY,
     "PAYERROR": TradeState.NOTPAY,  # this attempt failed; the trade can still be paid until it is closed
 }
+
+
+def _utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.astimezone(UTC)
 
 
 class Problem(BaseModel):
@@ -71,7 +76,7 @@ class Transaction(BaseModel):
             state=state,
             amount_fen=self.amount.total if self.amount else None,
             transaction_id=self.transaction_id,
-            paid_at=self.success_time,
+            paid_at=_utc(self.success_time),
             payer_openid=self.payer.openid if self.payer else None,
         )
 
@@ -98,7 +103,7 @@ class RefundFacts(BaseModel):
             state=state,
             refund_fen=self.amount.refund,
             wechat_refund_id=self.refund_id,
-            refunded_at=self.success_time,
+            refunded_at=_utc(self.success_time),
         )
 
 

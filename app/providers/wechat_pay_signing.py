@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
@@ -55,7 +55,10 @@ class Sealed:
 
 def load_private_key(pem: str) -> RSAPrivateKey:
     """The merchant's key (apiclient_key.pem). ValueError when it is not an RSA key of 2048 bits or more."""
-    key = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
+    try:
+        key = serialization.load_pem_private_key(pem.encode("ascii"), password=None)
+    except (TypeError, UnsupportedAlgorithm) as fault:  # behind a password, or on an unknown curve
+        raise ValueError(str(fault)) from None
     if not isinstance(key, RSAPrivateKey) or key.key_size < 2048:
         raise ValueError("not an RSA private key of at least 2048 bits")
     return key
@@ -64,11 +67,14 @@ def load_private_key(pem: str) -> RSAPrivateKey:
 def load_public_key(pem: str) -> RSAPublicKey:
     """WeChat's key, from a platform certificate or a bare public key. ValueError when it is neither."""
     raw = pem.encode("ascii")
-    key = (
-        x509.load_pem_x509_certificate(raw).public_key()
-        if b"BEGIN CERTIFICATE" in raw
-        else serialization.load_pem_public_key(raw)
-    )
+    try:
+        key = (
+            x509.load_pem_x509_certificate(raw).public_key()
+            if b"BEGIN CERTIFICATE" in raw
+            else serialization.load_pem_public_key(raw)
+        )
+    except UnsupportedAlgorithm as fault:
+        raise ValueError(str(fault)) from None
     if not isinstance(key, RSAPublicKey) or key.key_size < 2048:
         raise ValueError("not an RSA public key of at least 2048 bits")
     return key
