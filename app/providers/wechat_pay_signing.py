@@ -12,6 +12,7 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
@@ -53,6 +54,7 @@ class Sealed:
 # --- keys ---------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=32)  # checking a key takes a tenth of a second
 def load_private_key(pem: str) -> RSAPrivateKey:
     """The merchant's key (apiclient_key.pem). ValueError when it is not an RSA key of 2048 bits or more."""
     try:
@@ -64,6 +66,7 @@ def load_private_key(pem: str) -> RSAPrivateKey:
     return key
 
 
+@lru_cache(maxsize=32)
 def load_public_key(pem: str) -> RSAPublicKey:
     """WeChat's key, from a platform certificate or a bare public key. ValueError when it is neither."""
     raw = pem.encode("ascii")
