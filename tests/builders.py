@@ -23,10 +23,10 @@ def a_person(database: Database, clock: FakeClock) -> str:
         return people.user_for(tx, "wxapp", WeChatIdentity(f"openid-{next(_numbers)}"), clock.now())
 
 
-def a_card(database: Database, clock: FakeClock, user_id: str) -> Card:
+def a_card(database: Database, clock: FakeClock, user_id: str, mode: CardMode = CardMode.ACCOUNT) -> Card:
     """A card of this person's."""
     number = f"31048703{next(_numbers):011d}"
-    facts = CardFacts(number, "guangzhou", CardMode.ACCOUNT, True, 0)
+    facts = CardFacts(number, "guangzhou", mode, True, 0)
     with database.write() as tx:
         return cards.bind(tx, user_id, facts, None, clock.now())
 
@@ -57,4 +57,4 @@ def an_order(database: Database, clock: FakeClock, **changes: Any) -> Order:
     card = a_card(database, clock, user_id)
     values = order_values(user_id, card.id, clock, **changes)
     with database.write() as tx:
-        return orders.open_order(tx, values, clock.now())
+        return orders.open_order(tx, values, CardMode.ACCOUNT, clock.now())[0]

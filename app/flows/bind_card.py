@@ -39,7 +39,8 @@ def by_number(deps: Deps, actor: Actor, text: str, nickname: str | None) -> Boun
         card = cards.bind(tx, actor.user_id, facts, clean_nickname(nickname), deps.clock.now())
     screen = replies.screen(
         "card_bound",
-        card=views.spoken_card(deps.city, card),
+        card=views.card_label(deps.city, card),
+        spoken_card=views.spoken_card(deps.city, card),
         balance=views.yuan_text(facts.balance_fen),
         balance_words=spoken_amount(facts.balance_fen),
     )

@@ -62,27 +62,23 @@ def open_order(
     limits.check_amount(method, amount_fen)
     fee_fen = method.fee_fen(amount_fen)
     wish = json.dumps([card_id, amount_fen, method_name])
-    with deps.database.write() as tx:
-        card = cards.get_for(tx, actor.user_id, card_id)
-        if card.mode is CardMode.CHIP:
-            raise AppError("card_needs_writing")
-        bound_to = read_back_hash(card_id, amount_fen, fee_fen, method_name, actor.user_id, actor.user_id)
-        values = {
-            "id": new_id(Kind.ORDER),
-            "user_id": actor.user_id,
-            "beneficiary_id": actor.user_id,
-            "payer_openid": actor.openid,
-            "card_id": card_id,
-            "amount_fen": amount_fen,
-            "fee_fen": fee_fen,
-            "method": method_name,
-            "channel": actor.channel,
-            "client_key": client_key,
-            "request_hash": hashlib.sha256(wish.encode()).hexdigest(),
-            "read_back": bound_to,
-            "expires_at": now + CONFIRMATION_WINDOW,
-        }
-        order = orders.open_order(tx, values, now)
+    values = {
+        "id": new_id(Kind.ORDER),
+        "user_id": actor.user_id,
+        "beneficiary_id": actor.user_id,
+        "payer_openid": actor.openid,
+        "card_id": card_id,
+        "amount_fen": amount_fen,
+        "fee_fen": fee_fen,
+        "method": method_name,
+        "channel": actor.channel,
+        "client_key": client_key,
+        "request_hash": hashlib.sha256(wish.encode()).hexdigest(),
+        "read_back": read_back_hash(card_id, amount_fen, fee_fen, method_name, actor.user_id, actor.user_id),
+        "expires_at": now + CONFIRMATION_WINDOW,
+    }
+    with deps.database.write_one() as tx:
+        order, card = orders.open_order(tx, values, CardMode.ACCOUNT, now)
     return OrderView(order, card, views.order_screen(deps.city, order, card))
 
 

@@ -35,6 +35,8 @@ def _facts(city: City, order: Order, card: Card) -> dict[str, str]:
     fee_name = "fee" if order.fee_fen else "fee_none"
     words = promise(city, order.paid_at or order.created_at).words
     facts = {
+        "card": card_label(city, card),
+        "spoken_card": spoken_card(city, card),
         "order_id": order.id,
         "read_back": order.read_back,
         "yuan": yuan_short(order.amount_fen),
@@ -63,20 +65,7 @@ def _template(order: Order) -> str:
 def order_screen(city: City, order: Order, card: Card, payment: dict[str, str] | None = None) -> Screen:
     """The screen of an order as it stands. With `payment`, the payer is asked to pay now."""
     template = "pay" if payment is not None else _template(order)
-    facts = _facts(city, order, card)
-    seen = replies.screen(
-        template, steps=city.step_budget, payment=payment, card=card_label(city, card), **facts
-    )
-    heard = replies.screen(template, card=spoken_card(city, card), **facts)
-    return Screen(
-        say=heard.say,
-        title=seen.title,
-        next=seen.next,
-        body=seen.body,
-        choices=seen.choices,
-        step=seen.step,
-        payment=payment,
-    )
+    return replies.screen(template, steps=city.step_budget, payment=payment, **_facts(city, order, card))
 
 
 def plain(city: City, name: str, **facts: object) -> Screen:
@@ -98,9 +87,13 @@ def ask_amount(city: City, card: Card) -> Screen:
         Choice(f"amount:{fen}", replies.phrase("amount_choice", yuan=yuan_short(fen))) for fen in amounts
     ]
     choices.append(Choice("cancel", replies.phrase("intent_cancel")))
-    seen = replies.screen("ask_amount", steps=city.step_budget, choices=choices, card=card_label(city, card))
-    heard = replies.screen("ask_amount", card=spoken_card(city, card))
-    return Screen(heard.say, seen.title, seen.next, seen.body, seen.choices, seen.step)
+    return replies.screen(
+        "ask_amount",
+        steps=city.step_budget,
+        choices=choices,
+        card=card_label(city, card),
+        spoken_card=spoken_card(city, card),
+    )
 
 
 def ask_card(city: City, cards: Sequence[Card]) -> Screen:
@@ -119,7 +112,7 @@ def balances(city: City, found: Sequence[tuple[Card, int]]) -> Screen:
         return replies.screen(
             "balance",
             body=[Line(replies.phrase("yuan", yuan=seen), card_label(city, card))],
-            card=spoken_card(city, card),
+            spoken_card=spoken_card(city, card),
             balance=seen,
             balance_words=spoken_amount(fen),
         )

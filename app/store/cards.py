@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, func, insert, select
 
 from app.domain.cards import last_four
 from app.domain.ids import Kind, new_id
@@ -37,20 +38,21 @@ class Card:
         return last_four(self.card_number)
 
 
-_columns = [_cards.c[field.name] for field in fields(Card)]
+COLUMN_NAMES = tuple(field.name for field in fields(Card))
+_columns = [_cards.c[name] for name in COLUMN_NAMES]
 _of_user = select(*_columns).where(_cards.c.user_id == bindparam("user_id")).order_by(_cards.c.position)
 _one = select(*_columns).where(_cards.c.id == bindparam("card_id"), _cards.c.user_id == bindparam("user_id"))
 
 
-def _card(row: object) -> Card:
-    values = dict(row._mapping)  # type: ignore[attr-defined]
-    values["mode"] = CardMode(values["mode"])
-    return Card(**values)
+def from_row(row: Row[Any]) -> Card:
+    """A card from any row that has its columns."""
+    values = {name: row._mapping[name] for name in COLUMN_NAMES}
+    return Card(**{**values, "mode": CardMode(values["mode"])})
 
 
 def of_user(tx: Connection, user_id: str) -> list[Card]:
     """The person's cards in the order they were bound."""
-    return [_card(row) for row in tx.execute(_of_user, {"user_id": user_id})]
+    return [from_row(row) for row in tx.execute(_of_user, {"user_id": user_id})]
 
 
 def get_for(tx: Connection, user_id: str, card_id: str) -> Card:
@@ -58,7 +60,7 @@ def get_for(tx: Connection, user_id: str, card_id: str) -> Card:
     row = tx.execute(_one, {"card_id": card_id, "user_id": user_id}).first()
     if row is None:
         raise AppError("card_not_found")
-    return _card(row)
+    return from_row(row)
 
 
 def get(tx: Connection, card_id: str) -> Card:
@@ -66,7 +68,7 @@ def get(tx: Connection, card_id: str) -> Card:
     row = tx.execute(select(*_columns).where(_cards.c.id == card_id)).first()
     if row is None:
         raise LookupError(card_id)
-    return _card(row)
+    return from_row(row)
 
 
 def bind(tx: Connection, user_id: str, facts: CardFacts, nickname: str | None, now: datetime) -> Card:

@@ -112,6 +112,16 @@ class Database:
             yield connection
 
     @contextmanager
+    def write_one(self) -> Iterator[Connection]:
+        """For exactly one statement, which is its own transaction on PostgreSQL: no BEGIN, no COMMIT."""
+        if self._lock_file is None and self.engine.dialect.name == "postgresql":
+            with self._reader.connect() as connection:
+                yield connection
+        else:
+            with self.write() as connection:
+                yield connection
+
+    @contextmanager
     def _write_lock(self) -> Iterator[None]:
         if self._lock_file is None:
             yield

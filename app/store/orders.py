@@ -13,7 +13,9 @@ from app.domain import orders as rules
 from app.domain.ids import Kind, new_id
 from app.domain.orders import Event, InvalidTransition, State
 from app.errors import AppError
-from app.store import models, outbox
+from app.ports import CardMode
+from app.store import cards, models, outbox
+from app.store.cards import Card
 from app.store.upsert import insert_once
 
 _orders = models.metadata.tables["orders"]
@@ -55,6 +57,10 @@ class Order:
         return self.amount_fen + self.fee_fen
 
 
+_FILLED_LATER = frozenset(
+    ("prepay_id", "payer_said", "transaction_id", "card_reference", "balance_after_fen")
+    + ("paid_at", "promised_at", "credited_at")
+)
 _columns = [_orders.c[field.name] for field in fields(Order)]
 _by_id = select(*_columns).where(_orders.c.id == bindparam("id"))
 _by_client_key = select(*_columns).where(
@@ -94,22 +100,50 @@ def get_for(tx: Connection, user_id: str, order_id: str) -> Order:
     return order
 
 
-def open_order(tx: Connection, values: dict[str, Any], now: datetime) -> Order:
-    """Write a new order, or return the one this client key already made.
+_OPENED = {field.name: None for field in fields(Order)} | {"state": rules.START}
+_GIVEN = [name for name in _OPENED if name not in _FILLED_LATER]
+# One round trip on PostgreSQL: the card must be the payer's, the order is written once, and its first event.
+_OPEN_AT_ONCE = f"""
+WITH card AS (
+  SELECT {", ".join(cards.COLUMN_NAMES)} FROM cards WHERE id = %(card_id)s AND user_id = %(user_id)s
+), made AS (
+  INSERT INTO orders ({", ".join(_GIVEN)}) SELECT {", ".join(f"%({name})s" for name in _GIVEN)} FROM card
+  WHERE card.mode = %(card_mode)s ON CONFLICT (user_id, client_key) DO NOTHING RETURNING id
+), told AS (
+  INSERT INTO order_events (order_id, event, state_after, at, facts)
+  SELECT id, '{Event.OPENED.value}', '{rules.START.value}', %(created_at)s, '{{}}' FROM made
+)
+SELECT card.*, EXISTS (SELECT 1 FROM made) AS made FROM card
+"""  # noqa: S608 - only our own column names are formatted in
 
-    `values` holds every column but state and the columns later events fill. AppError client_key_reused
-    when the key was used with another body.
+
+def open_order(tx: Connection, values: dict[str, Any], mode: CardMode, now: datetime) -> tuple[Order, Card]:
+    """Write a new order for the payer's own card, or return the one this client key already made.
+
+    `values` holds every column but state and those later events fill; `mode` is how the card must be
+    loaded. AppError: card_not_found (anybody else's too), card_needs_writing (another mode),
+    client_key_reused (the key was used with another body).
     """
     row = {**values, "state": rules.START.value, "created_at": now}
-    if insert_once(tx, _orders, ("user_id", "client_key"), row):
-        _write_event(tx, values["id"], Event.OPENED, rules.START, now, {})
-        empty = {field.name: None for field in fields(Order)}
-        return Order(**{**empty, **values, "state": rules.START, "created_at": now})
+    if tx.dialect.name == "postgresql":
+        found = tx.exec_driver_sql(_OPEN_AT_ONCE, {**row, "card_mode": mode.value}).first()
+        if found is None:
+            raise AppError("card_not_found")
+        card, made = cards.from_row(found), found.made
+    else:
+        card = cards.get_for(tx, values["user_id"], values["card_id"])
+        made = card.mode is mode and insert_once(tx, _orders, ("user_id", "client_key"), row)
+        if made:
+            _write_event(tx, values["id"], Event.OPENED, rules.START, now, {})
+    if made:
+        return Order(**{**_OPENED, **values, "created_at": now}), card
+    if card.mode is not mode:
+        raise AppError("card_needs_writing")
     key = {"user_id": values["user_id"], "client_key": values["client_key"]}
     existing = _order(tx.execute(_by_client_key, key).one())
     if existing.request_hash != values["request_hash"]:
         raise AppError("client_key_reused")
-    return existing
+    return existing, card
 
 
 def advance(

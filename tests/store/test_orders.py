@@ -12,9 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from app.domain.clock import FakeClock
 from app.domain.orders import Event, InvalidTransition, State, Topic
 from app.errors import AppError
+from app.ports import CardMode
 from app.store import ledger, orders, outbox
 from app.store.database import Database
-from tests.builders import an_order, order_values
+from tests.builders import a_card, a_person, an_order, order_values
 
 
 def test_an_order_walks_from_read_back_to_completed_and_the_ledger_balances(
@@ -83,10 +84,10 @@ def test_the_same_client_key_is_the_same_order_and_another_body_is_refused(
     order = an_order(database, clock, client_key="tapped-once")
     values = order_values(order.user_id, order.card_id, clock, client_key="tapped-once")
     with database.write() as tx:
-        assert orders.open_order(tx, values, clock.now()).id == order.id
+        assert orders.open_order(tx, values, CardMode.ACCOUNT, clock.now())[0].id == order.id
     other = {**values, "amount_fen": 10_000, "request_hash": "another"}
     with pytest.raises(AppError, match="client_key_reused"), database.write() as tx:
-        orders.open_order(tx, other, clock.now())
+        orders.open_order(tx, other, CardMode.ACCOUNT, clock.now())
 
 
 def test_ten_writers_racing_for_one_event_book_it_once(database: Database, clock: FakeClock) -> None:
@@ -143,3 +144,18 @@ def test_only_unpaid_orders_whose_time_is_over_are_overdue(database: Database, c
         assert [order.id for order in orders.overdue(tx, clock.now() + timedelta(hours=1), 10)] == [
             waiting.id
         ]
+
+
+def test_a_chip_card_is_not_loaded_like_an_account(database: Database, clock: FakeClock) -> None:
+    user_id = a_person(database, clock)
+    card = a_card(database, clock, user_id, CardMode.CHIP)
+    values = order_values(user_id, card.id, clock)
+    with pytest.raises(AppError, match="card_needs_writing"), database.write() as tx:
+        orders.open_order(tx, values, CardMode.ACCOUNT, clock.now())
+
+
+def test_nobody_opens_an_order_for_somebody_elses_card(database: Database, clock: FakeClock) -> None:
+    card = a_card(database, clock, a_person(database, clock))
+    values = order_values(a_person(database, clock), card.id, clock)
+    with pytest.raises(AppError, match="card_not_found"), database.write() as tx:
+        orders.open_order(tx, values, CardMode.ACCOUNT, clock.now())
