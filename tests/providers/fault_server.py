@@ -6,19 +6,27 @@ import re
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+
+
+def closed_port() -> str:
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 class FaultServer:
     """Set `then` before the call under test; `requests` holds the raw bytes of what arrived.
 
     then: "reset" (RST), "close" (FIN, no answer), "hang" (no answer until the client gives up), "drip" (an
-    answer whose body never ends, a byte at a time), "half" (less body than promised), or bytes to answer.
+    answer whose body never ends, a byte at a time), "half" (less body than promised), bytes to answer, or a
+    function from the request to the bytes to answer.
     """
 
     def __init__(self) -> None:
-        self.then: str | bytes = "close"
+        self.then: str | bytes | Callable[[bytes], bytes] = "close"
         self.requests: list[bytes] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.05)
@@ -54,12 +62,12 @@ class FaultServer:
     def _serve(self, connection: socket.socket) -> None:
         with connection:
             connection.settimeout(5)
-            self.requests.append(_read_request(connection))
+            request = _read_request(connection)
+            self.requests.append(request)
             with suppress(OSError):  # the client may hang up first
-                self._misbehave(connection)
+                self._misbehave(connection, self.then(request) if callable(self.then) else self.then)
 
-    def _misbehave(self, connection: socket.socket) -> None:
-        then = self.then
+    def _misbehave(self, connection: socket.socket, then: str | bytes) -> None:
         if isinstance(then, bytes):
             connection.sendall(then)
         elif then == "reset":

@@ -15,7 +15,7 @@ from app.providers.http import LARGEST_ANSWER_BYTES, Timeouts
 from app.providers.wechat_pay import WeChatPayV3
 from app.providers.wechat_pay_signing import answer_message, load_private_key, sign
 from tests.providers.adapters import SHORT, gateway_config, pay_config
-from tests.providers.fault_server import FaultServer, http_answer
+from tests.providers.fault_server import FaultServer, closed_port, http_answer
 from tests.sandbox_server import START, Sandbox, sandbox_keys
 
 ORDER = "ord_01JD0000000000000000000000"
@@ -48,12 +48,6 @@ def cards(fault_server: FaultServer, clock: FakeClock) -> Iterator[CardSystemGat
     adapter = CardSystemGateway(gateway_config(fault_server.base_url, sandbox_keys(), timeouts=SHORT), clock)
     yield adapter
     adapter.close_connections()
-
-
-def closed_port() -> str:
-    """An address where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def outcome_of(call: Callable[[Any], Any], adapter: object) -> OutsideError:
