@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from types import TracebackType
 from typing import Any
@@ -29,11 +30,18 @@ class SandboxServer:
     def __init__(self, sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
         """Port 0 takes a free one. OSError when the port is taken."""
         self.sandbox = sandbox
-        self._server: BaseWSGIServer = make_server(
-            host, port, sandbox.app, threaded=True, request_handler=QuietHandler
-        )
+        # Bound here, because make_server ends the whole process when the port is taken.
+        with socket.create_server((host, port), backlog=128) as listener:
+            self.base_url = f"http://{host}:{listener.getsockname()[1]}"
+            self._server: BaseWSGIServer = make_server(
+                host,
+                port,
+                sandbox.app,
+                threaded=True,
+                request_handler=QuietHandler,
+                fd=listener.fileno(),
+            )
         self._thread: threading.Thread | None = None
-        self.base_url = f"http://{host}:{self._server.server_port}"
 
     def serve(self) -> None:
         """Serve until `close` is called from another thread."""
