@@ -124,7 +124,8 @@ class WeChatApi:
                 "secret": self._config.app_secret,
                 "js_code": code,
                 "grant_type": "authorization_code",
-            }
+            },
+            errors="replace",  # a code of broken characters is WeChat's to refuse, not ours to choke on
         )
         raw = self._exchange("GET", f"/sns/jscode2session?{query}")
         _raise_for(raw, "login")

@@ -170,6 +170,7 @@ def test_the_phone_side_says_what_is_wrong_with_a_request(sandbox: Sandbox) -> N
     for path, body in (
         ("/phone/login", {}),
         ("/phone/login", {"person": "x" * 65}),
+        ("/phone/login", {"person": "\ud800"}),
         ("/phone/pay", {"payment": {"timeStamp": 1}}),
         ("/phone/pay", {"payment": {}, "action": "steal"}),
         ("/phone/subscribe", {"person": "amy", "template_ids": [1]}),

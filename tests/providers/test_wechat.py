@@ -59,7 +59,7 @@ def test_a_code_lives_five_minutes(wechat: WeChatApi, sandbox: Sandbox, clock: F
         wechat.exchange(stale)
 
 
-@pytest.mark.parametrize("code", ["", "never-given", "&appid=wx0", "码" * 50])
+@pytest.mark.parametrize("code", ["", "never-given", "&appid=wx0", "码" * 50, "\ud800", "\x00"])
 def test_a_code_wechat_never_gave_is_refused(wechat: WeChatApi, code: str) -> None:
     with pytest.raises(Refused):
         wechat.exchange(code)

@@ -62,6 +62,7 @@ class Sandbox:
         app.get("/healthz", endpoint="healthz")(lambda: {"ok": True})
         app.register_error_handler(AnswerLost, break_connection)
         app.register_error_handler(BadAsk, _bad_ask)
+        app.register_error_handler(UnicodeEncodeError, _bad_ask)  # half a surrogate pair in somebody's JSON
         return app
 
     def _pay_routes(self, app: Flask) -> None:
@@ -105,5 +106,5 @@ def create_sandbox(
     return Sandbox(settings, clock, keys, post)
 
 
-def _bad_ask(fault: BadAsk) -> tuple[Response, int]:
+def _bad_ask(fault: Exception) -> tuple[Response, int]:
     return jsonify({"error": str(fault)}), 400
