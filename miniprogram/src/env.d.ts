@@ -4,6 +4,7 @@ declare module '*.vue' {
   const component: DefineComponent<object, object, unknown>
   export default component
 }
+
 interface ImportMetaEnv {
   readonly VITE_ANXIN_API?: string
 }

@@ -74,8 +74,8 @@ export function send<T>({ path, name, upload, fields, token }: Send): Promise<T>
   return new Promise<T>((resolve, reject) => {
     uni.uploadFile({
       url: apiBase() + path,
-      name,
-      ...(upload.file ? { file: upload.file } : { filePath: upload.path }),
+      // uni's browser runtime refuses `file` without `filePath`, but takes a list.
+      ...(upload.file ? { files: [{ name, file: upload.file, uri: '' }] } : { name, filePath: upload.path }),
       formData: fields,
       header: header(token),
       timeout: UPLOAD_MILLISECONDS,

@@ -34,8 +34,8 @@ export interface Screen {
   choices: Choice[]
   next: Next
   step: { at: number; of: number } | null
-  order?: Order
-  payment?: Payment
+  order?: Order | null
+  payment?: Payment | null
 }
 
 export interface Understood {
