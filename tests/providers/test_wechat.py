@@ -262,7 +262,7 @@ def test_many_threads_with_a_cold_cache_fetch_one_token(
         (http_answer(200, b'{"errcode":99999}'), Unknown),
         (http_answer(200, b'{"errcode":-1}'), Unavailable),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", "answer"),
 )
 def test_what_an_answer_to_a_login_means(
     lonely: WeChatApi, fault_server: FaultServer, answer: bytes, outcome: type[OutsideError] | None

@@ -151,7 +151,7 @@ def genuine(body: bytes, status: int = 200, **changed: str) -> bytes:
             "answer_signature",
         ),
     ],
-    ids=lambda value: value if isinstance(value, str) else None,
+    ids=lambda value: value if isinstance(value, str) else getattr(value, "__name__", "answer"),
 )
 def test_what_an_answer_means_for_opening_a_payment(
     pay: WeChatPayV3,
@@ -163,6 +163,15 @@ def test_what_an_answer_means_for_opening_a_payment(
     fault_server.then = answer
     ended = outcome_of(PAY_CALLS["open"], pay)
     assert (type(ended), ended.code) == (outcome, code)
+
+
+def test_an_empty_answer_is_signed_too(pay: WeChatPayV3, fault_server: FaultServer) -> None:
+    fault_server.then = genuine(b"", 204)
+    pay.close(ORDER)
+    fault_server.then = http_answer(204, b"")
+    assert outcome_of(PAY_CALLS["close"], pay).code == "answer_header_missing"
+    fault_server.then = genuine(b"", 204, Wechatpay_Nonce="another")
+    assert outcome_of(PAY_CALLS["close"], pay).code == "answer_signature"
 
 
 def test_a_genuine_answer_about_something_else_is_unknown(
