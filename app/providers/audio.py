@@ -41,7 +41,8 @@ _AMR_FRAME_SAMPLES = RATE // 50
 _STREAM_RATES = range(4_000, 192_001)  # a header may claim 1 Hz and ask for 16,000-fold resampling
 _MAX_CHANNELS = 8
 # PyAV raises its own errors, and ValueError for text that is no text or formats that do not match.
-_DECODE_FAULTS = (av.FFmpegError, ValueError)
+# MemoryError: a header that claims a gigabyte, met by the worker's limit.
+_DECODE_FAULTS = (av.FFmpegError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def _decode_container(opened: av.container.InputContainer) -> Samples:
         raise AppError("audio_unreadable")
     stream = opened.streams.audio[0]
     codec = stream.codec_context
-    if codec.name not in _CODECS:
+    if codec is None or codec.name not in _CODECS:  # None: PyAV knows no decoder for it
         raise AppError("audio_unreadable")
     codec.thread_count = 1
     reader = _Reader(silence_for_bad_frames=codec.name in _AMR_CODECS)

@@ -18,6 +18,7 @@ MAX_JPEG_PIXELS = 50_000_000
 MAX_PIXELS = 25_000_000
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 _ENOUGH_PIXELS = 2400  # on the long side: a card that fills a third of the photo keeps 800
+HEADROOM_BYTES = 768 * 1024 * 1024  # the largest allowed picture with transparency took 350 MB
 _SHORTEST_NUMBER = 6  # shorter codes are stripes of a shirt that happen to read as something
 _CODES = "Code128|Code39|Code93|Codabar|ITF|EAN13|EAN8|UPCA|QRCode|DataMatrix|PDF417|Aztec"
 
@@ -32,6 +33,7 @@ class ZxingBarcodes:
             timeout_seconds=timeout_seconds,
             busy_code="photo_busy",
             broken_code="photo_unavailable",
+            headroom_bytes=HEADROOM_BYTES,
             nice=nice,
             tasks_per_worker=200,  # big pictures fragment memory: a fresh process now and then
         )
@@ -93,7 +95,7 @@ def _grey(image: bytes):  # type: ignore[no-untyped-def] # Pillow must not load 
         paper = Image.new("L", coloured.size, 255)
         paper.paste(coloured.convert("L"), mask=coloured.getchannel("A"))
         return paper
-    except Image.DecompressionBombError as fault:
+    except (Image.DecompressionBombError, MemoryError) as fault:
         raise AppError("photo_too_many_pixels") from fault
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, OverflowError) as fault:
         # Pillow's readers raise all of these for damaged files.

@@ -10,6 +10,8 @@ from app.providers.audio_formats import container_of
 from app.providers.speech_engines import hear_in_process, load_recogniser, model_problem
 from app.providers.worker_pool import WorkerPool
 
+HEADROOM_BYTES = 256 * 1024 * 1024  # a minute of sound at 192 kHz and the decoder's beam fit many times
+
 
 class SpeechPool:
     """See `app.ports.Speech`. Nothing heavy is imported into this process."""
@@ -38,6 +40,7 @@ class SpeechPool:
             broken_code="speech_unavailable",
             prepare=prepare,
             prepare_args=(engine, str(model_dir), vocabulary),
+            headroom_bytes=HEADROOM_BYTES,
             nice=nice,
         )
 

@@ -47,6 +47,12 @@ def _shared_model(model_dir: Path) -> vosk.Model:
         return _models[path]
 
 
+def grammar_problem(model_dir: Path) -> str | None:
+    """None when this model's graph takes a grammar at run time, else why not."""
+    missing = [name for name in _DYNAMIC_GRAPH if not (model_dir / name).is_file()]
+    return f"static graph: no {', '.join(missing)}" if missing else None
+
+
 @dataclass(frozen=True, slots=True)
 class Grammar:
     """Phrases cut into the model's own words. `unknown` were asked for and are not in the model."""
@@ -65,9 +71,8 @@ class VoskRecogniser:
         """
         self.name = model_dir.name
         self._model = _shared_model(model_dir)
-        static = [name for name in _DYNAMIC_GRAPH if not (model_dir / name).is_file()]
-        self.grammar_problem = f"static graph: no {', '.join(static)}" if static else None
-        self.grammar = Grammar((), ()) if static else self._grammar(phrases)
+        self.grammar_problem = grammar_problem(model_dir)
+        self.grammar = Grammar((), ()) if self.grammar_problem else self._grammar(phrases)
 
     def recognise(self, pcm: bytes) -> tuple[Hypothesis, ...]:
         """Four free readings, best first, and one in grammar mode. Empty when nothing was understood."""
@@ -94,7 +99,7 @@ class VoskRecogniser:
                 settled.append(json.loads(recogniser.Result())["text"])
                 text = _joined(settled)
             else:
-                text = _joined([*settled, json.loads(recogniser.PartialResult())["partial"]])
+                text = _joined([*settled, json.loads(recogniser.PartialResult()).get("partial", "")])
             if text and text != told:
                 told = text
                 yield text

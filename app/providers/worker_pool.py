@@ -11,6 +11,7 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.util import Finalize
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
@@ -47,16 +49,18 @@ class WorkerPool:
         broken_code: str,
         prepare: Callable[..., None] | None = None,
         prepare_args: tuple[Any, ...] = (),
+        headroom_bytes: int,
         nice: int = 10,
         tasks_per_worker: int = 0,
     ) -> None:
         """`prepare(*prepare_args)` runs once in each new worker. `busy_code` and `broken_code` are the
-        AppErrors for a full queue and for a worker that died or overran. `tasks_per_worker` 0: no limit."""
+        AppErrors for a full queue and for a worker that died or overran. `headroom_bytes`: address space a
+        task may take beyond what a prepared worker has. `tasks_per_worker` 0: no limit."""
         self._workers = workers
         self._timeout_seconds = timeout_seconds
         self._busy_code = busy_code
         self._broken_code = broken_code
-        self._begin = (prepare, prepare_args, nice)
+        self._begin = (prepare, prepare_args, headroom_bytes, nice)
         self._tasks_per_worker = tasks_per_worker
         self._places = threading.BoundedSemaphore(workers + queue_limit)
         self._longest_wait = START_SECONDS + timeout_seconds * (queue_limit + 1)
@@ -155,15 +159,30 @@ def _nothing() -> None:
 
 
 def begin_worker(
-    parent: int, prepare: Callable[..., None] | None, prepare_args: tuple[Any, ...], nice: int
+    parent: int,
+    prepare: Callable[..., None] | None,
+    prepare_args: tuple[Any, ...],
+    headroom_bytes: int,
+    nice: int,
 ) -> None:
-    """First thing in a worker: one thread a library, low priority, and never outlive the parent."""
+    """First thing in a worker: one thread a library, low priority, bounded memory, an end with the parent."""
     for name in _ONE_THREAD:
         os.environ[name] = "1"
     os.nice(nice)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     if prepare is not None:
         prepare(*prepare_args)
+    _limit_memory(headroom_bytes)
+
+
+def _limit_memory(headroom_bytes: int) -> None:
+    """Three kilobytes of hostile WAV make FFmpeg ask for two gigabytes: let that fail, here only."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:  # not Linux: the operator's container is the limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + headroom_bytes, hard))
 
 
 def _leave_with(parent: int) -> None:
