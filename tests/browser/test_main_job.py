@@ -145,8 +145,16 @@ def test_without_a_microphone_the_page_says_so_and_offers_buttons(house: House) 
         assert "麦克风没有打开" in words and "没有动您的钱" in words
         assert words in held.spoken()
         audit(held.page)
-        held.press("查余额")
+        held.press("充值")
         held.wait_for_question("先绑一张卡")
+        held.page.get_by_label("卡号", exact=True).fill("3104870300000000010")
+        held.press("添加这张卡")
+        held.press("充值")
+        held.press("充50元")
+        held.wait_for_question("给卡充50元")
+        held.press("我来说")
+        assert "麦克风没有打开" in held.page.get_by_role("alert").inner_text()
+        held.wait_for_question("给卡充50元")  # a sum is confirmed only where it stands in large print
 
 
 def test_a_double_tap_sends_once_and_presses_nothing_on_the_next_screen(house: House) -> None:
@@ -192,9 +200,29 @@ def test_an_answer_lost_on_the_way_is_asked_for_again_under_the_same_key(house: 
         assert first == second
 
 
+def test_money_that_could_not_be_credited_is_never_called_arrived(house: House) -> None:
+    with phone(house.base_url) as held:
+        held.bind_card("3104870300000000009")  # the card system takes no money for this one
+        held.press("充值")
+        held.press("充50元")
+        held.press("确认，付50元")
+        held.press("付款")
+        held.wait_for_question("退回", 30)
+        paid, credited = held.page.get_by_role("listitem").all_inner_texts()
+        assert "退给您" in paid and "没有充上" in credited
+        assert "已经到账" not in held.page.inner_text("body")
+        audit(held.page)
+        held.press("回首页")
+        held.press("充值记录")
+        entry = held.page.get_by_role("listitem").first
+        entry.wait_for()
+        assert "没有充上" in entry.inner_text() and "已经到账" not in entry.inner_text()
+        audit(held.page)
+
+
 def test_the_phones_own_back_button_leads_home_and_leaves_nothing_open(house: House) -> None:
     with phone(house.base_url) as held:
-        held.bind_card("3104870300000000009")
+        held.bind_card("3104870300000000004")
         held.press("充值")
         held.press("充50元")
         held.wait_for_question("给卡充50元")

@@ -54,7 +54,8 @@ export function complain(trouble: unknown, retry?: () => Promise<void>): void {
   if (!known) console.error(trouble)
   stage.complaint = {
     say: known ? trouble.say : copy.network.odd,
-    retry: known && trouble.kind === 'server' ? undefined : retry,
+    // A refusal stands, except where nothing else could be pressed.
+    retry: known && trouble.kind === 'server' && stage.screen ? undefined : retry,
   }
   void say(stage.complaint.say)
 }

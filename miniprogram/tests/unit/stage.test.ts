@@ -54,3 +54,14 @@ test('a refusal is told in the server’s words, over the screen where the conve
   expect(stage.screen!.title).toBe('how much?')
   expect(stage.at.version).toBe(5)
 })
+
+test('a page that could not open at all can always be tried again', async () => {
+  const busy = { status: 503, data: { code: 'too_busy', say: 'many people', next: 'wait', request_id: 'r' } }
+  let times = 0
+  plugIn(house((one) => (one.url.endsWith('/screen') && ++times === 1 ? busy : undefined)))
+  const { arrive, stage } = await import('@/lib/stage')
+  expect(await arrive()).toBe(false)
+  expect(stage.complaint!.say).toBe('many people')
+  await stage.complaint!.retry!()
+  expect(stage.screen).toEqual(home)
+})
