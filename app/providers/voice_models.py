@@ -94,8 +94,9 @@ class VoiceModels:
         model = self.model(name)
         self.models_dir.mkdir(parents=True, exist_ok=True)
         with self._locked(), self._staging(name) as staging:
-            if not again and self.verify(name).state == "verified":
-                return self.verify(name)
+            present = self.verify(name)
+            if present.state == "verified" and not again:
+                return present
             raw = staging / "raw"
             raw.mkdir()
             archive_sha256 = self._fetch(model, source, sha256, staging, raw, advance)
