@@ -1,0 +1,148 @@
+"""From a cut of the heard text to what it may mean: wishes told by which classes of words occur."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any
+
+from app.voice.cards import card_of
+from app.voice.lattice import UNKNOWN_KINDS, Edge
+from app.voice.meaning import Intent, State
+from app.voice.paths import Path
+from app.voice.settings import settings
+
+DIALECTS = FilePath(__file__).parent / "dialects"
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What is meant, apart from how sure we are. `blocked` says why a sentence is no wish of ours."""
+
+    intent: Intent
+    amount_fen: int | None = None
+    card_index: int | None = None
+    card_words: str | None = None
+    blocked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One meaning of one cut. `size` counts the characters that carry it, `where` the states it holds in.
+
+    `offers` is a choice that the words themselves ask for. `worst` is the least sure syllable of a sum.
+    """
+
+    meaning: Meaning
+    cost: float
+    size: int
+    where: frozenset[State]
+    offers: tuple[Meaning, ...] = ()
+    worst: float = 0.0
+
+
+EVERYWHERE = frozenset(State)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One entry of frames.toml."""
+
+    intent: Intent
+    needs: tuple[frozenset[str], ...]
+    allows: frozenset[str]
+    where: frozenset[State]
+    offers: tuple[Intent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """All frames of one dialect."""
+
+    frames: tuple[Frame, ...]
+    blocking: frozenset[str]
+    everywhere: frozenset[str]
+
+
+@cache
+def frames(dialect: str = "mandarin") -> Frames:
+    """Read once."""
+    with (DIALECTS / dialect / "frames.toml").open("rb") as file:
+        data = tomllib.load(file)
+    everywhere = frozenset(data["everywhere"]["kinds"].split())
+    return Frames(
+        frames=tuple(_frame(entry, everywhere) for entry in data["frame"]),
+        blocking=frozenset(data["blocking"]["kinds"].split()),
+        everywhere=everywhere,
+    )
+
+
+def _frame(entry: dict[str, Any], everywhere: frozenset[str]) -> Frame:
+    needs = tuple(frozenset(need.split("+")) for need in entry["needs"])
+    return Frame(
+        intent=Intent(entry["intent"]),
+        needs=needs,
+        allows=frozenset(entry["allows"].split()).union(everywhere, *needs),
+        where=frozenset(map(State, entry["where"])) if "where" in entry else EVERYWHERE,
+        offers=tuple(map(Intent, entry.get("offers", ()))),
+    )
+
+
+def kinds_of(edges: Sequence[Edge]) -> frozenset[str]:
+    """Every class that occurs."""
+    return frozenset().union(*(edge.kinds for edge in edges))
+
+
+def surroundings(edges: Sequence[Edge], allows: frozenset[str]) -> tuple[float, str | None]:
+    """What the words outside a wish cost, and the first that forbids it."""
+    cost, blocked = 0.0, None
+    blocking = frames().blocking
+    for edge in edges:
+        if edge.kinds & allows or edge.kinds is UNKNOWN_KINDS:
+            continue
+        forbids = edge.kinds & blocking
+        if forbids and blocked is None:
+            blocked = min(forbids)
+        elif not forbids:
+            cost += settings().unlicensed * (edge.end - edge.start)
+    return cost, blocked
+
+
+def simple_readings(path: Path) -> Iterator[Reading]:
+    """Every frame of frames.toml that this cut satisfies."""
+    present = kinds_of(path.edges)
+    for frame in frames().frames:
+        need = next((need for need in frame.needs if need <= present), None)
+        if need is not None:
+            reading = _reading(path, frame, need)
+            if reading is not None:
+                yield reading
+
+
+def _reading(path: Path, frame: Frame, need: frozenset[str]) -> Reading | None:
+    around, blocked = surroundings(path.edges, frame.allows)
+    bearing = [edge for edge in path.edges if edge.kinds & need]
+    amounts = [edge for edge in path.edges if "amount" in edge.kinds]
+    places = {edge.value for edge in path.edges if edge.kinds & {"ordinal", "ordinal_bare"}}
+    if len(places) > 1 or len({edge.value for edge in amounts}) > 1:
+        return None
+    meaning = Meaning(frame.intent, blocked=blocked)
+    if frame.intent is Intent.CONFIRM and amounts:
+        meaning = replace(meaning, amount_fen=amounts[0].value)
+    if frame.intent is Intent.SELECT_CARD:
+        place = min((place for place in places if place), default=None)
+        words = None if place else card_of(path.edges).words
+        if not place and not words:
+            return None
+        meaning = replace(meaning, card_index=place, card_words=words)
+    return Reading(
+        meaning,
+        cost=path.cost + around,
+        size=sum(edge.end - edge.start for edge in bearing),
+        where=frame.where,
+        offers=tuple(Meaning(intent) for intent in frame.offers),
+        worst=max((edge.worst for edge in amounts), default=0.0),
+    )
