@@ -22,7 +22,7 @@ from app.voice.settings import Settings, settings
 from app.voice.top_ups import top_up_readings
 
 MOST_CHOICES = 5
-MOST_HYPOTHESES = 8
+MOST_HYPOTHESES = 10
 _MONEY = frozenset({Intent.TOP_UP, Intent.ASK_FAMILY, Intent.CONFIRM})
 _Key = tuple[Meaning, tuple[Meaning, ...], frozenset[State]]
 
@@ -210,10 +210,11 @@ def _decide(
 ) -> Understanding:
     first = ballots[0]
     limit, cost = first.limit(rules), first.total(rules)
-    if first.forbidden_within > rules.blocked_by or against > rules.blocked_vote:
-        near = first.forbidden_within <= rules.blocked_margin and against < 1 - rules.blocked_vote
+    outvoted = rules.blocked_vote if first.reading.meaning.intent in _MONEY else rules.blocked_vote_other
+    if first.forbidden_within > rules.blocked_by or against > outvoted:
+        near = first.forbidden_within <= rules.blocked_margin and against <= outvoted
         return _nothing(Decision.AGAIN if near and cost <= limit else Decision.REJECT, normalised)
-    if state not in first.reading.where:
+    if state not in first.reading.where or _said_elsewhere(ballots, state, rules):
         return _nothing(Decision.AGAIN if cost <= limit else Decision.REJECT, normalised)
     choices = _choices(ballots, also if cost <= limit else (), state, rules)
     sure = first.reading.worst <= rules.surest_numeral
@@ -247,6 +248,12 @@ def _choices(
         if close and other.total(rules) <= other.limit(rules) * rules.again_factor:
             found.setdefault(_choice_key(meaning), _candidate(meaning, other.confidence(rules)))
     return tuple(found.values())[:MOST_CHOICES]
+
+
+def _said_elsewhere(ballots: Sequence[_Ballot], state: State, rules: Settings) -> bool:
+    """Something was heard exactly that nobody asked for here (九十), and the rest only sounds like it (就是)."""
+    exact = min((ballot.cost for ballot in ballots if state not in ballot.reading.where), default=math.inf)
+    return exact <= rules.exact and ballots[0].cost > exact + rules.exact
 
 
 def _unheard_sum(choices: Sequence[Candidate]) -> bool:

@@ -45,6 +45,26 @@ class Reading:
 
 
 EVERYWHERE = frozenset(State)
+_COURTESIES = frozenset({"polite", "preamble"})
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """Classes that must all occur, in this order if `ordered`."""
+
+    kinds: tuple[str, ...]
+    ordered: bool
+
+    def met_by(self, edges: Sequence[Edge], present: frozenset[str]) -> bool:
+        if not present.issuperset(self.kinds):
+            return False
+        if not self.ordered:
+            return True
+        left = list(self.kinds)
+        for edge in edges:
+            if left and left[0] in edge.kinds:
+                left.pop(0)
+        return not left
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +72,7 @@ class Frame:
     """One entry of frames.toml."""
 
     intent: Intent
-    needs: tuple[frozenset[str], ...]
+    needs: tuple[Need, ...]
     allows: frozenset[str]
     where: frozenset[State]
     offers: tuple[Intent, ...]
@@ -81,14 +101,18 @@ def frames(dialect: str = "mandarin") -> Frames:
 
 
 def _frame(entry: dict[str, Any], everywhere: frozenset[str]) -> Frame:
-    needs = tuple(frozenset(need.split("+")) for need in entry["needs"])
+    needs = tuple(_need(need) for need in entry["needs"])
     return Frame(
         intent=Intent(entry["intent"]),
         needs=needs,
-        allows=frozenset(entry["allows"].split()).union(everywhere, *needs),
+        allows=frozenset(entry["allows"].split()).union(everywhere, *(need.kinds for need in needs)),
         where=frozenset(map(State, entry["where"])) if "where" in entry else EVERYWHERE,
         offers=tuple(map(Intent, entry.get("offers", ()))),
     )
+
+
+def _need(text: str) -> Need:
+    return Need(tuple(text.replace(">", "+").split("+")), ordered=">" in text)
 
 
 def kinds_of(edges: Sequence[Edge]) -> frozenset[str]:
@@ -111,20 +135,23 @@ def surroundings(edges: Sequence[Edge], allows: frozenset[str]) -> tuple[float, 
     return cost, blocked
 
 
+def carried(edges: Sequence[Edge], allows: frozenset[str]) -> int:
+    """How many characters speak for a wish: all that belong to it, save for courtesies."""
+    return sum(edge.end - edge.start for edge in edges if edge.kinds & allows - _COURTESIES)
+
+
 def simple_readings(path: Path) -> Iterator[Reading]:
     """Every frame of frames.toml that this cut satisfies."""
     present = kinds_of(path.edges)
     for frame in frames().frames:
-        need = next((need for need in frame.needs if need <= present), None)
-        if need is not None:
-            reading = _reading(path, frame, need)
+        if any(need.met_by(path.edges, present) for need in frame.needs):
+            reading = _reading(path, frame)
             if reading is not None:
                 yield reading
 
 
-def _reading(path: Path, frame: Frame, need: frozenset[str]) -> Reading | None:
+def _reading(path: Path, frame: Frame) -> Reading | None:
     around, blocked = surroundings(path.edges, frame.allows)
-    bearing = [edge for edge in path.edges if edge.kinds & need]
     amounts = [edge for edge in path.edges if "amount" in edge.kinds]
     places = {edge.value for edge in path.edges if edge.kinds & {"ordinal", "ordinal_bare"}}
     if len(places) > 1 or len({edge.value for edge in amounts}) > 1:
@@ -141,7 +168,7 @@ def _reading(path: Path, frame: Frame, need: frozenset[str]) -> Reading | None:
     return Reading(
         meaning,
         cost=path.cost + around,
-        size=sum(edge.end - edge.start for edge in bearing),
+        size=carried(path.edges, frame.allows),
         where=frame.where,
         offers=tuple(Meaning(intent) for intent in frame.offers),
         worst=max((edge.worst for edge in amounts), default=0.0),

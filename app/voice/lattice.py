@@ -20,6 +20,9 @@ UNKNOWN_KINDS = frozenset({"unknown"})
 AMOUNT_KINDS = frozenset({"amount"})
 
 
+_TEN_WITH_ONE = "一十"  # nobody starts a number like this; 十 and 一百一十 are said
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One reading of characters [start, end) of the heard text.
@@ -208,11 +211,8 @@ def _sums_from(
     while stack:
         state, at, cost, worst, said = stack.pop()
         amount_fen = state.amount_fen()
-        lone = at == start + 1 and cost > rules.lone_numeral
-        if amount_fen and at > start and not lone:
-            rare = unlikely(amount_fen, words.likelihood)
-            if amount_fen % 100 and not state.with_unit:
-                rare += words.likelihood["without_unit_decimal"]
+        if amount_fen and _worth_hearing(said, cost, rules):
+            rare = unlikely(amount_fen, words.likelihood) + _oddly_said(state, said, words)
             yield Edge(
                 start, at, AMOUNT_KINDS, said, cost + rare, cost, amount_fen, worst, state.with_unit
             )  # fmt: skip
@@ -222,6 +222,25 @@ def _sums_from(
             after = state.step(meant, words)
             if after is not None and cost + sound <= rules.sum_slack * (at - start + 1) + 0.2:
                 stack.append((after, at + 1, cost + sound, max(worst, sound), said + meant))
+
+
+def _worth_hearing(said: str, cost: float, rules: Settings) -> bool:
+    """Any syllable sounds like some numeral: a sum of one syllable must be heard well."""
+    return bool(said) and (len(said) > 1 or cost <= rules.lone_numeral)
+
+
+def _oddly_said(state: Sum, said: str, words: Numerals) -> float:
+    """What a form costs in which people rarely say a sum: 二点五 without 块, 百 without 一, a bare digit."""
+    cost = 0.0
+    if state.fen % 100 and not state.with_unit:
+        cost += words.likelihood["without_unit_decimal"]
+    if words.units.get(said[0], 0) == 100:
+        cost += words.likelihood["bare_hundred"]
+    if said.startswith(_TEN_WITH_ONE):
+        cost += words.likelihood["ten_with_one"]
+    if len(said) == 1 and said in words.digits:
+        cost += words.likelihood["lone_digit"]
+    return cost
 
 
 def unlikely(amount_fen: int, likelihood: Mapping[str, float]) -> float:

@@ -46,9 +46,12 @@ class Settings:
     margin: float
     amount_margin: float
     surest_numeral: float
+    no_unit_factor: float
     blocked_by: float
+    exact: float
     blocked_margin: float
     blocked_vote: float
+    blocked_vote_other: float
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from app.voice.cards import Card, card_of
-from app.voice.frames import EVERYWHERE, Meaning, Reading, frames, kinds_of, surroundings
+from app.voice.frames import EVERYWHERE, Meaning, Reading, carried, frames, kinds_of, surroundings
 from app.voice.lattice import Edge
 from app.voice.meaning import Intent, State
 from app.voice.paths import Path
@@ -117,7 +117,8 @@ def _meaningful_before(edges: Sequence[Edge], at: int, skip: frozenset[str]) -> 
 
 def _family(path: Path, sums: Sequence[Edge], asked: int) -> Reading:
     edges = path.edges
-    around, blocked = surroundings(edges, _ALLOWED | frames().everywhere | {"family", "ask", "can", "tag"})
+    allowed = _ALLOWED | frames().everywhere | {"family", "ask", "can", "tag"}
+    around, blocked = surroundings(edges, allowed)
     values = {edge.value for edge in sums}
     meaning = Meaning(
         Intent.ASK_FAMILY,
@@ -125,7 +126,7 @@ def _family(path: Path, sums: Sequence[Edge], asked: int) -> Reading:
         card_words=edges[asked].text,
         blocked=blocked or ("several" if len(values) > 1 else _past(edges)),
     )
-    return _as_reading(path, meaning, path.cost + around, {"family", "ask", "verb", "for_me", "amount"}, sums)
+    return _as_reading(path, meaning, path.cost + around, allowed, sums)
 
 
 def _top_up(path: Path, sums: Sequence[Edge]) -> Reading:
@@ -157,8 +158,7 @@ def _top_up(path: Path, sums: Sequence[Edge]) -> Reading:
     meaning = Meaning(Intent.TOP_UP, values[0] if len(values) == 1 else None, card.index, card.words, blocked)
     offers = [Meaning(Intent.TOP_UP, value, card.index, card.words) for value in values]
     offers += [Meaning(intent) for intent in others]
-    bearing = {"verb", "verb_only_here", "amount", "card", "family", "ordinal"}
-    return _as_reading(path, meaning, cost, bearing, sums, tuple(offers) if len(offers) > 1 else ())
+    return _as_reading(path, meaning, cost, allowed, sums, tuple(offers) if len(offers) > 1 else ())
 
 
 def _strays(edges: Sequence[Edge], card: Card) -> int:
@@ -192,7 +192,7 @@ def _bare(path: Path, sums: Sequence[Edge], corrected: bool) -> Reading:
     meaning = Meaning(Intent.TOP_UP, values[0] if len(values) == 1 else None, blocked=blocked)
     offers = tuple(Meaning(Intent.TOP_UP, value) for value in values) if len(values) > 1 else ()
     where = _ASKED_AMOUNT | {State.ANY} if corrected and _corrects(edges) else _ASKED_AMOUNT
-    return _as_reading(path, meaning, path.cost + around, {"amount"}, counted, offers, where)
+    return _as_reading(path, meaning, path.cost + around, allowed, counted, offers, where)
 
 
 def _past(edges: Sequence[Edge]) -> str | None:
@@ -224,7 +224,7 @@ def _as_reading(
     path: Path,
     meaning: Meaning,
     cost: float,
-    bearing: set[str],
+    allowed: frozenset[str],
     sums: Sequence[Edge],
     offers: tuple[Meaning, ...] = (),
     where: frozenset[State] = EVERYWHERE,
@@ -232,7 +232,7 @@ def _as_reading(
     return Reading(
         meaning,
         cost=cost,
-        size=sum(edge.end - edge.start for edge in path.edges if edge.kinds & bearing),
+        size=carried(path.edges, allowed),
         where=where,
         offers=offers,
         worst=max((_doubt(path.edges, edge) for edge in sums), default=0.0),
@@ -241,8 +241,12 @@ def _as_reading(
 
 def _doubt(edges: Sequence[Edge], total: Edge) -> float:
     """The least sure syllable of a sum. What nobody can explain right before it may belong to it."""
+    worst = total.worst * (1.0 if total.with_unit else settings().no_unit_factor)
     at = edges.index(total)
     before = edges[at - 1] if at else None
-    if before is not None and not before.kinds & _BEFORE_SUMS:
-        return 1.0
-    return total.worst
+    if before is None or "verb" in before.kinds:
+        return worst
+    guessed = before.sound > 0 and before.end - before.start == 1
+    if guessed and before.kinds & _VERBS and "card" in kinds_of(edges):
+        guessed = False  # 往公交卡里打五十: what stands between the card and the sum is the verb
+    return 1.0 if guessed or not before.kinds & _BEFORE_SUMS else worst
