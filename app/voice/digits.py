@@ -14,7 +14,7 @@ from app.voice.frames import Meaning
 from app.voice.meaning import Intent
 from app.voice.normalise import normalise, spoken_number
 
-_VERBS = "充打存加交"
+_VERBS = "充冲打存加交"
 _MISHEARD_BA = 8  # 把 and 八 are one sound
 
 

@@ -33,7 +33,8 @@ class Meaning:
 class Reading:
     """One meaning of one cut. `size` counts the characters that carry it, `where` the states it holds in.
 
-    `offers` is a choice that the words themselves ask for. `worst` is the least sure syllable of a sum.
+    `offers` is a choice that the words themselves ask for. `worst` is the least sure syllable of a sum
+    and `guessed` the phonetic cost of a sum that was said without its 块.
     """
 
     meaning: Meaning
@@ -42,6 +43,7 @@ class Reading:
     where: frozenset[State]
     offers: tuple[Meaning, ...] = ()
     worst: float = 0.0
+    guessed: float = 0.0
 
 
 EVERYWHERE = frozenset(State)
@@ -140,6 +142,11 @@ def carried(edges: Sequence[Edge], allows: frozenset[str]) -> int:
     return sum(edge.end - edge.start for edge in edges if edge.kinds & allows - _COURTESIES)
 
 
+def guessed(sums: Sequence[Edge]) -> float:
+    """The phonetic cost of sums that no 块 marks as such."""
+    return sum(edge.sound for edge in sums if not edge.with_unit)
+
+
 def simple_readings(path: Path) -> Iterator[Reading]:
     """Every frame of frames.toml that this cut satisfies."""
     present = kinds_of(path.edges)
@@ -157,6 +164,8 @@ def _reading(path: Path, frame: Frame) -> Reading | None:
     if len(places) > 1 or len({edge.value for edge in amounts}) > 1:
         return None
     meaning = Meaning(frame.intent, blocked=blocked)
+    if frame.intent is Intent.CONFIRM and any(len(edge.text) == 1 for edge in amounts):
+        return None  # 五，对 is a misheard 不对
     if frame.intent is Intent.CONFIRM and amounts:
         meaning = replace(meaning, amount_fen=amounts[0].value)
     if frame.intent is Intent.SELECT_CARD:
@@ -172,4 +181,5 @@ def _reading(path: Path, frame: Frame) -> Reading | None:
         where=frame.where,
         offers=tuple(Meaning(intent) for intent in frame.offers),
         worst=max((edge.worst for edge in amounts), default=0.0),
+        guessed=guessed(amounts),
     )

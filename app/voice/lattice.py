@@ -82,8 +82,8 @@ def lattice(text: str) -> Lattice:
         found = list(_words_from(heard, start, lexicon(), rules))
         found += _sums_from(heard, start, numerals(), rules, pauses)
         found = [_less_likely(edge, spoken_for, sums, rules) for edge in found]
-        found.append(Edge(start, start + 1, UNKNOWN_KINDS, heard[start], rules.unknown, 0.0))
-        edges.append(_best_of_each(found, rules.edges_at_most))
+        unknown = Edge(start, start + 1, UNKNOWN_KINDS, heard[start], rules.unknown, 0.0)
+        edges.append((*_best_of_each(found, rules.edges_at_most), unknown))
     return Lattice(heard, tuple(edges), pauses)
 
 
@@ -200,7 +200,7 @@ def _word_edge(
     if end == start or cost > word.farthest or (edited and len(word.text) < rules.shortest_edited):
         return None
     kinds, price = word.heard_at(cost)
-    return Edge(start, end, kinds, word.text, cost + price, cost, word.value)
+    return Edge(start, end, kinds, word.text, cost + price + rules.word, cost, word.value)
 
 
 def _sums_from(
@@ -213,9 +213,8 @@ def _sums_from(
         amount_fen = state.amount_fen()
         if amount_fen and _worth_hearing(said, cost, rules):
             rare = unlikely(amount_fen, words.likelihood) + _oddly_said(state, said, words)
-            yield Edge(
-                start, at, AMOUNT_KINDS, said, cost + rare, cost, amount_fen, worst, state.with_unit
-            )  # fmt: skip
+            likely = cost + rare + rules.word
+            yield Edge(start, at, AMOUNT_KINDS, said, likely, cost, amount_fen, worst, state.with_unit)
         if at >= len(heard) or (at > start and at in pauses):
             continue
         for meant, sound in _near_numerals(heard[at]):

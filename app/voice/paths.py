@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from app.voice.lattice import Edge, Lattice
 from app.voice.settings import Settings, settings
 
-
 _COURTESY = frozenset({"polite", "me"})
 
 

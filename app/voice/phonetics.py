@@ -16,8 +16,8 @@ from pathlib import Path
 # The phrase dictionary resolves heteronyms in context and takes 40 MB. A misheard text has no reliable
 # context: every reading of a character counts instead.
 os.environ.setdefault("PYPINYIN_NO_PHRASES", "1")
-from pypinyin import Style, pinyin  # noqa: E402
-from pypinyin.contrib.tone_convert import to_finals, to_initials  # noqa: E402
+from pypinyin import Style, pinyin
+from pypinyin.contrib.tone_convert import to_finals, to_initials
 
 DIALECTS = Path(__file__).parent / "dialects"
 Syllable = tuple[str, str]

@@ -16,6 +16,7 @@ class Settings:
 
     unknown: float
     override: float
+    word: float
     swallowed: float
     inserted: float
     shortest_edited: int
@@ -42,13 +43,17 @@ class Settings:
     accept_base: float
     accept_per_character: float
     accept_at_most: float
+    harmless: float
     again_factor: float
     margin: float
     amount_margin: float
     surest_numeral: float
+    surest_verb: float
     no_unit_factor: float
+    guessed_sum: float
     blocked_by: float
     exact: float
+    lost_yes: float
     blocked_margin: float
     blocked_vote: float
     blocked_vote_other: float

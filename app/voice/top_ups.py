@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from app.voice.cards import Card, card_of
-from app.voice.frames import EVERYWHERE, Meaning, Reading, carried, frames, kinds_of, surroundings
+from app.voice.frames import EVERYWHERE, Meaning, Reading, carried, frames, guessed, kinds_of, surroundings
 from app.voice.lattice import Edge
 from app.voice.meaning import Intent, State
 from app.voice.paths import Path
@@ -19,17 +19,18 @@ _ASKED_AMOUNT = frozenset({State.AMOUNT, State.CONFIRM})
 _VERBS = frozenset({"verb", "verb_only_here"})
 _OWNS = frozenset({"of", "card", "this", "ordinal"})
 _ALLOWED = frozenset(
-    "amount verb verb_only_here into give take card this of money preamble come yes yes_bare ordinal use pick".split()
+    "amount verb verb_only_here into give take card this of money preamble come yes yes_bare ordinal"
+    " use pick".split()
 )
 _BEFORE_SUMS = (_ALLOWED - {"give", "of"}) | {
     "polite", "want", "for_me", "family", "correct", "either", "yes_strong", "balance", "me",
 }  # fmt: skip
 _GIVEN = frozenset("family card me this ordinal of use want".split())
 _HOLDS = frozenset("family card me this ordinal amount of verb verb_only_here into give".split())
+_NOT_THAT = "不是"
 # Another wish in the same breath.
 _OTHER_WISHES = {
     "balance": Intent.BALANCE,
-    "enough": Intent.BALANCE,
     "record": Intent.HISTORY,
     "log": Intent.HISTORY,
     "human": Intent.AGENT,
@@ -47,7 +48,7 @@ def top_up_readings(path: Path) -> Iterator[Reading]:
         return
     if present & _VERBS and (sums or _worth_asking(edges)):
         yield _top_up(path, sums)
-    elif sums:
+    if sums and "verb" not in present:
         yield _bare(path, sums, corrected="correct" in present)
 
 
@@ -77,7 +78,7 @@ def _is_correction(edges: Sequence[Edge], at: int) -> bool:
 def _negated_sum(edges: Sequence[Edge]) -> Edge | None:
     """不是五十，是十五: the first sum is the wrong one."""
     for before, edge in zip(edges, edges[1:], strict=False):
-        if before.text == "不是" and "amount" in edge.kinds:
+        if before.text == _NOT_THAT and "amount" in edge.kinds:
             return edge
     return None
 
@@ -139,7 +140,7 @@ def _top_up(path: Path, sums: Sequence[Edge]) -> Reading:
     request = bool(present & {"for_me"}) or any("麻烦" in edge.text for edge in edges)
     if request:
         allowed |= {"can", "tag"}
-    if "correct" in present and sums:
+    if "correct" in present and (sums or all(edge.text != _NOT_THAT for edge in edges)):
         allowed |= {"correct", "no", "neg"} if _negated_sum(edges) or _corrects(edges) else {"correct"}
     values = list(dict.fromkeys(edge.value for edge in sums))
     if len(values) > 1:
@@ -148,7 +149,7 @@ def _top_up(path: Path, sums: Sequence[Edge]) -> Reading:
     if others:
         allowed |= {*_OTHER_WISHES, "query", "left", "how_much", "reach"}
     around, blocked = surroundings([edge for at, edge in enumerate(edges) if at not in card.edges], allowed)
-    blocked = blocked or _past(edges) or _somebody_else(edges, card)
+    blocked = blocked or _past(edges) or _somebody_else(edges, card) or _other_purpose(edges)
     cost = path.cost + around - card.rebate
     if "verb" not in present and not (card.words or present & {"card", "for_me", "ordinal"}):
         cost += settings().weak_verb
@@ -195,6 +196,17 @@ def _bare(path: Path, sums: Sequence[Edge], corrected: bool) -> Reading:
     return _as_reading(path, meaning, path.cost + around, allowed, counted, offers, where)
 
 
+def _other_purpose(edges: Sequence[Edge]) -> str | None:
+    """充到两百 names where to stop, not how much to add; 一百块钱的烟 is what is being paid for."""
+    for before, edge, after in zip(edges, edges[1:], [*edges[2:], None], strict=False):
+        if "amount" in edge.kinds and before.text.endswith("到"):
+            return "target"
+        if "amount" in before.kinds and "of" in edge.kinds and after is not None:
+            if not after.kinds & (_OWNS | {"polite"}):
+                return "purpose"
+    return None
+
+
 def _past(edges: Sequence[Edge]) -> str | None:
     """充了五十 tells of the past; 充五十了 may. 好了 and 没钱了 do not."""
     for at, edge in enumerate(edges):
@@ -235,8 +247,15 @@ def _as_reading(
         size=carried(path.edges, allowed),
         where=where,
         offers=offers,
-        worst=max((_doubt(path.edges, edge) for edge in sums), default=0.0),
+        worst=max([_helper_unheard(path.edges), *(_doubt(path.edges, edge) for edge in sums)]),
+        guessed=guessed(sums),
     )
+
+
+def _helper_unheard(edges: Sequence[Edge]) -> float:
+    """Something nobody understood before 帮我 may be the one who was asked for help: 1, else 0."""
+    helper = next((at for at, edge in enumerate(edges) if "for_me" in edge.kinds), 0)
+    return 1.0 if any("unknown" in edge.kinds for edge in edges[:helper]) else 0.0
 
 
 def _doubt(edges: Sequence[Edge], total: Edge) -> float:
@@ -244,9 +263,12 @@ def _doubt(edges: Sequence[Edge], total: Edge) -> float:
     worst = total.worst * (1.0 if total.with_unit else settings().no_unit_factor)
     at = edges.index(total)
     before = edges[at - 1] if at else None
-    if before is None or "verb" in before.kinds:
+    if before is None:
         return worst
-    guessed = before.sound > 0 and before.end - before.start == 1
-    if guessed and before.kinds & _VERBS and "card" in kinds_of(edges):
-        guessed = False  # 往公交卡里打五十: what stands between the card and the sum is the verb
-    return 1.0 if guessed or not before.kinds & _BEFORE_SUMS else worst
+    if "verb" in before.kinds:
+        # 充四十 heard as 充些十: a verb that was guessed may have swallowed the first numeral.
+        return 1.0 if before.sound > settings().surest_verb else worst
+    unsure = before.sound > 0 and before.end - before.start == 1
+    if unsure and before.kinds & _VERBS and "card" in kinds_of(edges):
+        unsure = False  # 往公交卡里打五十: what stands between the card and the sum is the verb
+    return 1.0 if unsure or not before.kinds & _BEFORE_SUMS else worst
