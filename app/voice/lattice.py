@@ -124,7 +124,10 @@ def _written_sums(heard: str, pauses: frozenset[int]) -> list[tuple[int, int]]:
             if state.amount_fen():
                 end = place + 1
         if end - at > 1:
-            found.append((at, end))
+            start = at
+            while start > 0 and start not in pauses and heard[start - 1] in words.digits:
+                start -= 1  # 三五十 and 一两百 are no sums, but no other words either
+            found.append((start, end))
         at = max(end, at + 1)
     return found
 
@@ -219,8 +222,16 @@ def _sums_from(
             continue
         for meant, sound in _near_numerals(heard[at]):
             after = state.step(meant, words)
-            if after is not None and cost + sound <= rules.sum_slack * (at - start + 1) + 0.2:
+            if after is None or _spelt_by_sound(after, cost + sound):
+                continue
+            if cost + sound <= rules.sum_slack * (at - start + 1) + 0.2:
                 stack.append((after, at + 1, cost + sound, max(worst, sound), said + meant))
+
+
+def _spelt_by_sound(state: Sum, cost: float) -> bool:
+    """一五零 digit by digit is believed only as written: any three syllables sound like three digits."""
+    spelt = state.number.spelt
+    return cost > 0 and spelt is not None and len(spelt) > 1
 
 
 def _worth_hearing(said: str, cost: float, rules: Settings) -> bool:

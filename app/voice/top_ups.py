@@ -227,7 +227,7 @@ def _somebody_else(edges: Sequence[Edge], card: Card) -> str | None:
         if after is not None and after.kinds & _OWNS:
             continue
         before = _meaningful_before(edges, at, skip=frozenset({"me", "polite"}))
-        if before is None or not before.kinds & {"give", "for_me", "into", "verb", "want", "use"}:
+        if before is None or not before.kinds & {"give", "for_me", "into", "verb"}:
             return f"subject:{edge.text}"
     return None
 
