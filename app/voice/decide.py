@@ -62,6 +62,16 @@ def _sure_of_sum(first: Ballot, rules: Settings) -> bool:
     return worst <= rules.surest_numeral and not guessed
 
 
+def _sure_of_word(first: Ballot, rules: Settings) -> bool:
+    """One short word sounds like many: some hypothesis must spell it, or both decodes agree.
+
+    Not a yes: where a yes counts, `_doubtful_yes` asks for more, and elsewhere it moves nothing.
+    """
+    if first.reading.meaning.intent is Intent.CONFIRM or first.reading.words > 1:
+        return True
+    return first.reading.size > rules.shortest_by_sound or first.written or first.agreed
+
+
 def _also(first: Ballot, constrained: Reading | None, rules: Settings) -> tuple[Meaning, ...]:
     """Where money is at stake and the constrained hypothesis clearly says something else, it is asked."""
     if constrained is None or constrained.cost > rules.disagreement or constrained.meaning.blocked:
@@ -90,7 +100,7 @@ def _decide(
     if state not in first.reading.where or _said_elsewhere(ballots, state, rules):
         return _nothing(Decision.AGAIN if cost <= limit else Decision.REJECT, normalised)
     choices = _choices(ballots, also if cost <= limit else (), state, rules)
-    sure = _sure_of_sum(first, rules)
+    sure = _sure_of_sum(first, rules) and _sure_of_word(first, rules)
     if _unheard_sum(choices):
         return _nothing(Decision.AGAIN, normalised)
     if len(choices) > 1 and cost <= limit * rules.again_factor and (sure or cost <= limit):

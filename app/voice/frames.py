@@ -34,7 +34,9 @@ class Reading:
     """One meaning of one cut. `size` counts the characters that carry it, `where` the states it holds in.
 
     `offers` is a choice that the words themselves ask for. `worst` is the least sure syllable of a sum
-    and `guessed` the phonetic cost of a sum that was said without its 块.
+    and `guessed` the phonetic cost of a sum that was said without its 块;
+    `sound` is the phonetic cost of everything
+    and `words` how many words carry it.
     """
 
     meaning: Meaning
@@ -44,6 +46,8 @@ class Reading:
     offers: tuple[Meaning, ...] = ()
     worst: float = 0.0
     guessed: float = 0.0
+    sound: float = 0.0
+    words: int = 2
 
 
 EVERYWHERE = frozenset(State)
@@ -182,4 +186,6 @@ def _reading(path: Path, frame: Frame) -> Reading | None:
         offers=tuple(Meaning(intent) for intent in frame.offers),
         worst=max((edge.worst for edge in amounts), default=0.0),
         guessed=guessed(amounts),
+        sound=sum(edge.sound for edge in path.edges),
+        words=sum(bool(edge.kinds & frame.allows - _COURTESIES) for edge in path.edges),
     )

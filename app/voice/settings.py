@@ -47,6 +47,7 @@ class Settings:
     again_factor: float
     margin: float
     amount_margin: float
+    shortest_by_sound: int
     surest_numeral: float
     surest_verb: float
     no_unit_factor: float

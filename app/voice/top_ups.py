@@ -12,6 +12,7 @@ from app.voice.cards import Card, card_of
 from app.voice.frames import EVERYWHERE, Meaning, Reading, carried, frames, guessed, kinds_of, surroundings
 from app.voice.lattice import Edge
 from app.voice.meaning import Intent, State
+from app.voice.numerals import numerals
 from app.voice.paths import Path
 from app.voice.settings import settings
 
@@ -249,6 +250,7 @@ def _as_reading(
         offers=offers,
         worst=max([_helper_unheard(path.edges), *(_doubt(path.edges, edge) for edge in sums)]),
         guessed=guessed(sums),
+        sound=sum(edge.sound for edge in path.edges),
     )
 
 
@@ -265,10 +267,13 @@ def _doubt(edges: Sequence[Edge], total: Edge) -> float:
     before = edges[at - 1] if at else None
     if before is None:
         return worst
+    # 充四十 heard as 充些十: a verb that was guessed may have swallowed the first numeral. No numeral of one
+    # syllable can stand before a digit, so 通价二十 for 充值二十 has lost none.
+    swallows = total.text[0] in numerals().units
     if "verb" in before.kinds:
-        # 充四十 heard as 充些十: a verb that was guessed may have swallowed the first numeral.
-        return 1.0 if before.sound > settings().surest_verb else worst
+        return 1.0 if swallows and before.sound > settings().surest_verb else worst
     unsure = before.sound > 0 and before.end - before.start == 1
-    if unsure and before.kinds & _VERBS and "card" in kinds_of(edges):
-        unsure = False  # 往公交卡里打五十: what stands between the card and the sum is the verb
+    if unsure and before.kinds & _VERBS:
+        # 往公交卡里打五十: what stands between the card and the sum is the verb
+        unsure = swallows and "card" not in kinds_of(edges)
     return 1.0 if unsure or not before.kinds & _BEFORE_SUMS else worst

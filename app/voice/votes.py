@@ -67,6 +67,7 @@ class Ballot:
     cost: float
     support: float
     agreed: bool
+    written: bool  # some hypothesis spells it exactly
     forbidden_within: float  # how much cheaper than this a forbidding reading of the same words is
 
     def total(self, rules: Settings) -> float:
@@ -161,9 +162,10 @@ def count(voices: Sequence[Voice], constrained: Reading | None, state: State) ->
                 reading.cost + voice.behind,
                 support + (before.support if before else 0.0),
                 constrained is not None and reading.meaning == constrained.meaning,
+                reading.sound == 0 or (before is not None and before.written),
                 within,
             )
             if before is not None and before.cost <= ballot.cost:
-                ballot = replace(before, support=ballot.support)
+                ballot = replace(before, support=ballot.support, written=ballot.written)
             best[key] = ballot
     return list(best.values())
