@@ -22,7 +22,7 @@ from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
 from app.providers.speech_pool import SpeechPool
 from app.providers.wechat import WeChatApi, WeChatConfig
 from app.providers.wechat_pay import PayConfig, WeChatPayV3
-from app.store.database import Database, make_engine
+from app.store.database import Database
 from app.store.models import db
 from app.voice import command_characters
 from app.web import openapi, routes
@@ -62,7 +62,7 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
     return Deps(
         settings=settings,
         clock=clock,
-        database=Database(make_engine(settings.database_url)),
+        database=Database(settings.database_url),
         login=wechat,
         pay=WeChatPayV3(_pay_config(settings), clock),
         card_system=CardSystemGateway(_gateway_config(settings), clock),

@@ -25,7 +25,7 @@ from sqlalchemy import text
 from app.cli.house import House, running_only
 from app.config import REPOSITORY, Settings
 from app.flows.login import sign
-from app.store.database import Database, make_engine
+from app.store.database import Database
 from bench import load
 from tests.schema import migrate
 
@@ -85,11 +85,11 @@ def postgres(folder: Path) -> Iterator[str]:
 def settle_people(address: str, settings: Settings) -> list[Person]:
     """People numbered 1.., each with a live session and a card, so that pgbench can name them too."""
     rows = [{"n": str(n), "number": f"31048703{n:011d}"} for n in range(1, PEOPLE + 1)]
-    engine = make_engine(address)
-    with Database(engine).write() as tx:
+    database = Database(address)
+    with database.write() as tx:
         for statement in PEOPLE_ROWS.split(";"):
             tx.execute(text(statement), rows)
-    engine.dispose()
+    database.close()
     return [Person(sign(settings, f"session-{n}"), f"card-{n}") for n in range(1, PEOPLE + 1)]
 
 

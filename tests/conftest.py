@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from app.domain.clock import FakeClock
-from app.store.database import Database, make_engine
+from app.store.database import Database
 from tests import postgres
 from tests.schema import migrate
 
@@ -57,12 +57,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An empty, migrated database: every store test runs on SQLite and on a real PostgreSQL."""
     url = database_url(request, request.param, tmp_path)
-    engine = make_engine(url)
-    found = Database(engine)
+    found = Database(url)
     with found.read() as tx:
         tx.execute(text("SELECT 1"))
     yield found
-    engine.dispose()
+    found.close()
 
 
 def database_url(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> str:

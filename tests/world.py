@@ -180,4 +180,4 @@ def running_world(
             server.server_close()
             if speech is None:
                 deps.speech.close()
-            deps.database.engine.dispose()
+            deps.database.close()

@@ -16,11 +16,12 @@ from typing import Any
 
 import psycopg
 from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DisconnectionError
 
 BUSY_TIMEOUT_MS = 10_000
 RESTED_SECONDS = 1.0
+POOL_SIZE = 16
 POSTGRES_OPTIONS = "-c statement_timeout=5000 -c lock_timeout=4000"
 
 
@@ -43,21 +44,22 @@ def configure_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def make_engine(url: str) -> Engine:
-    """An engine for SQLite or PostgreSQL, with limits on waiting."""
-    parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        if parsed.database:
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        return create_engine(parsed, pool_size=32, max_overflow=0)
-    if parsed.drivername == "postgresql":
-        parsed = parsed.set(drivername="postgresql+psycopg")
+def _sqlite_engine(url: URL) -> Engine:
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, pool_size=32, max_overflow=0)
+    configure_sqlite(engine)
+    return engine
+
+
+def _postgres_engine(url: URL, **more: Any) -> Engine:
     engine = create_engine(
-        parsed,
-        pool_size=16,
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=POOL_SIZE,
         max_overflow=0,
         pool_timeout=5,
         connect_args={"options": POSTGRES_OPTIONS},
+        **more,
     )
     _ping_rested_connections(engine)
     return engine
@@ -76,29 +78,38 @@ def _ping_rested_connections(engine: Engine) -> None:
             return
         try:
             connection.execute("SELECT 1")
-            connection.rollback()
+            if not connection.autocommit:
+                connection.rollback()
         except psycopg.OperationalError as dead:
             raise DisconnectionError from dead  # the pool tries a fresh one
 
 
 class Database:
-    """An engine with a reading and a writing door."""
+    """One database with a reading and a writing door. `close()` gives every connection back."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, url: str) -> None:
+        """`url` is an SQLAlchemy address of SQLite or PostgreSQL; nothing is connected yet."""
+        parsed = make_url(url)
         self._lock_file: Path | None = None
-        # On PostgreSQL a single read needs no BEGIN and no ROLLBACK: two round trips saved.
-        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
-        if engine.dialect.name == "sqlite":
-            configure_sqlite(engine)
-            self._reader = engine
-            if engine.url.database and engine.url.database != ":memory:":
-                self._lock_file = Path(engine.url.database + ".writelock")
+        if parsed.get_backend_name() == "sqlite":
+            self.engine = self._single = _sqlite_engine(parsed)
+            if parsed.database and parsed.database != ":memory:":
+                self._lock_file = Path(parsed.database + ".writelock")
+        else:
+            self.engine = _postgres_engine(parsed)
+            # A single statement needs no BEGIN and no COMMIT: round trips saved, with connections of
+            # their own, because switching a connection back and forth costs as much.
+            self._single = _postgres_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+
+    def close(self) -> None:
+        """Close all connections; the database may be used again."""
+        self._single.dispose()
+        self.engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """For reading; nothing may be written in it."""
-        with self._reader.connect() as connection:
+        with self._single.connect() as connection:
             yield connection
 
     @contextmanager
@@ -114,8 +125,8 @@ class Database:
     @contextmanager
     def write_one(self) -> Iterator[Connection]:
         """For exactly one statement, which is its own transaction on PostgreSQL: no BEGIN, no COMMIT."""
-        if self._lock_file is None and self.engine.dialect.name == "postgresql":
-            with self._reader.connect() as connection:
+        if self._single is not self.engine:
+            with self._single.connect() as connection:
                 yield connection
         else:
             with self.write() as connection:

@@ -12,7 +12,7 @@ import requests
 from app.cli.house import House
 from app.config import Settings
 from app.store import ledger
-from app.store.database import Database, make_engine
+from app.store.database import Database
 from tests.live import running_house
 from tests.world import Phone, a_key
 
@@ -62,12 +62,12 @@ def until_credited(phone: Phone, order_id: str) -> dict:
 
 def books_balance(house: House) -> bool:
     settings = Settings.from_env(house.environment())
-    engine = make_engine(settings.database_url)
+    database = Database(settings.database_url)
     try:
-        with Database(engine).read() as tx:
+        with database.read() as tx:
             return ledger.balance(tx).ok
     finally:
-        engine.dispose()
+        database.close()
 
 
 @pytest.mark.parametrize("killed_after", STEPS)
