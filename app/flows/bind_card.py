@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.domain.cards import clean_card_number, clean_nickname
+from app.domain.money import yuan_text
 from app.domain.screens import Screen
 from app.errors import AppError
 from app.flows import views
@@ -41,7 +42,7 @@ def by_number(deps: Deps, actor: Actor, text: str, nickname: str | None) -> Boun
         "card_bound",
         card=views.card_label(deps.city, card),
         spoken_card=views.spoken_card(deps.city, card),
-        balance=views.yuan_text(facts.balance_fen),
+        balance=yuan_text(facts.balance_fen),
         balance_words=spoken_amount(facts.balance_fen),
     )
     return Bound(card, facts.balance_fen, screen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from app.domain.arrival import promise
 from app.domain.cards import last_four
@@ -31,10 +32,10 @@ def spoken_card(city: City, card: Card) -> str:
     return replies.phrase("card", name=card.nickname or city.card_name, last_four=digits)
 
 
-def _facts(city: City, order: Order, card: Card) -> dict[str, str]:
+def _facts(city: City, order: Order, card: Card) -> dict[str, Any]:
     fee_name = "fee" if order.fee_fen else "fee_none"
     words = promise(city, order.paid_at or order.created_at).words
-    facts = {
+    facts: dict[str, Any] = {
         "card": card_label(city, card),
         "spoken_card": spoken_card(city, card),
         "order_id": order.id,
@@ -68,7 +69,7 @@ def order_screen(city: City, order: Order, card: Card, payment: dict[str, str] |
     return replies.screen(template, steps=city.step_budget, payment=payment, **_facts(city, order, card))
 
 
-def plain(city: City, name: str, **facts: object) -> Screen:
+def plain(city: City, name: str, **facts: Any) -> Screen:
     """A screen that needs no order: home, help, agent …"""
     return replies.screen(
         name,

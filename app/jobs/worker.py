@@ -50,13 +50,12 @@ class Hints:
         """
         self._deps = deps
 
-        @self._queue.periodic_task(crontab(minute="*"), name="sweep")
         def every_minute() -> None:
             sweep(deps)
             drain(deps)
 
-        sweep(deps)
-        drain(deps)
+        self._queue.periodic_task(crontab(minute="*"), name="sweep")(every_minute)
+        every_minute()
         consumer = self._queue.create_consumer(
             workers=workers, periodic=True, initial_delay=0.05, max_delay=0.5
         )

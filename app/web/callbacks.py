@@ -23,7 +23,7 @@ bp = APIBlueprint("callbacks", __name__, url_prefix="/api/v1/callbacks", tag="Ca
 def wechat_pay() -> tuple[Response | str, int]:
     body = request.get_data(cache=True)  # before anything parses it: the signature is over these bytes
     try:
-        settle.notice(deps(), request.headers, body)
+        settle.notice(deps(), dict(request.headers), body)
     except AppError as fault:
         return jsonify({"code": "FAIL", "message": fault.code}), fault.status
     return "", 204

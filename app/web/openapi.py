@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from apiflask import APIFlask
 from flask import Response, send_from_directory
-from swagger_ui_bundle import swagger_ui_path
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from app.web.edge import public
 
@@ -36,7 +38,8 @@ def install(app: APIFlask) -> None:
         return send_from_directory(swagger_ui_path, name, max_age=86_400)
 
     @app.spec_processor
-    def _secure(spec: dict[str, object]) -> dict[str, object]:
+    def _secure(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:
         """Every operation needs the session unless it says otherwise (`security=[]`)."""
+        assert isinstance(spec, dict), "the spec is JSON"
         spec["security"] = [{"session": []}]
         return spec
