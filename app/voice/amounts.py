@@ -43,7 +43,9 @@ def _sums(text: str) -> list[int | None]:
             continue
         end, amount_fen = _longest(text, at, words)
         if end > at:
-            found.append(amount_fen or None)
+            # 五五 is not five twice: nobody says a sum like that.
+            cut = text[end - 1] in words.digits and text[end : end + 1] in words.digits
+            found.append(None if cut else amount_fen or None)
         elif text[at] in words.digits or text[at] in words.units:
             found.append(None)
         at = max(end, at + 1)
