@@ -36,9 +36,14 @@ def application(settings: Settings | None, deps: Deps | None) -> APIFlask:
         log_as_json(settings.log_level)
         deps = build_deps(settings)
     app = APIFlask(
-        "anxin", title="Anxin (安心充)", version="1", spec_path="/api/openapi.json", docs_path="/api/docs"
+        "anxin",
+        title="Anxin (安心充)",
+        version="1",
+        spec_path="/api/openapi.json",
+        docs_path="/api/docs",
+        docs_oauth2_redirect_path=None,
+        static_folder=None,  # type: ignore[arg-type]  # /static/ is the built page's own
     )
-    app.static_folder = None
     app.config["SQLALCHEMY_DATABASE_URI"] = deps.database.engine.url.render_as_string(hide_password=False)
     db.init_app(app)
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))
