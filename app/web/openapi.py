@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from apiflask import APIFlask
 from flask import Response, send_from_directory
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
-from app.web.edge import public
+from app.web import schemas
+from app.web.edge import is_public, public
 
 ASSETS = "/api/docs/assets"
+_VARIABLE = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 def install(app: APIFlask) -> None:
@@ -25,11 +28,13 @@ def install(app: APIFlask) -> None:
             "Chinese) and `next`. Amounts are integer fen, moments RFC 3339 UTC."
         },
         SECURITY_SCHEMES={"session": {"type": "http", "scheme": "bearer"}},
+        AUTO_OPERATION_ID=True,
+        AUTO_SERVERS=False,  # the address we are asked by says nothing about where we are served
+        HTTP_ERROR_SCHEMA=schemas.ErrorOut.model_json_schema(),
+        VALIDATION_ERROR_SCHEMA=schemas.ErrorOut.model_json_schema(),
     )
-    app.security_schemes = {"session": {"type": "http", "scheme": "bearer"}}
-    for endpoint in ("openapi.spec", "openapi.docs", "openapi.swagger_ui_oauth_redirect"):
-        if endpoint in app.view_functions:
-            public(app.view_functions[endpoint])
+    for endpoint in ("openapi.spec", "openapi.docs"):
+        public(app.view_functions[endpoint])
 
     @app.get(f"{ASSETS}/<path:name>")
     @app.doc(hide=True)
@@ -39,7 +44,21 @@ def install(app: APIFlask) -> None:
 
     @app.spec_processor
     def _secure(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:
-        """Every operation needs the session unless it says otherwise (`security=[]`)."""
+        """Say of each operation whether it needs a session, from the mark that the edge itself obeys."""
         assert isinstance(spec, dict), "the spec is JSON"
         spec["security"] = [{"session": []}]
+        needs_session = {"description": "Log in (again)", "content": _ERROR}
+        for rule in app.url_map.iter_rules():
+            path = spec["paths"].get(_VARIABLE.sub(r"{\1}", rule.rule), {})
+            for method in rule.methods or ():
+                operation = path.get(method.lower())
+                if operation is None:
+                    continue
+                if is_public(app, rule.endpoint):
+                    operation["security"] = []
+                else:
+                    operation["responses"].setdefault("401", needs_session)
         return spec
+
+
+_ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/HTTPError"}}}

@@ -28,7 +28,7 @@ def healthz() -> dict[str, str]:
 @bp.get("/readyz")
 @bp.doc(
     summary="Each part this service leans on, and whether it can work",
-    responses={503: "Not ready"},
+    responses={200: "Ready, be it by touch only", 503: "Not ready"},
     security=[],
 )
 @public

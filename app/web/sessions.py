@@ -16,7 +16,9 @@ bp = APIBlueprint("sessions", __name__, url_prefix="/api/v1", tag="Sessions")
 
 @bp.post("/sessions")
 @bp.doc(
-    summary="Exchange WeChat's one-time code for our session token", responses={401: "Refused"}, security=[]
+    summary="Exchange WeChat's one-time code for our session token",
+    responses={401: "Refused", 503: "WeChat silent"},
+    security=[],
 )
 @bp.input(schemas.LoginIn, location="json", arg_name="told")
 @bp.output(schemas.SessionOut)
