@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.domain.clock import iso
 from app.domain.orders import TRUTH
@@ -15,6 +16,7 @@ from app.flows.deps import Deps
 from app.flows.voice_recharge import Answer
 from app.store.cards import Card
 
+_HALF_A_PAIR = re.compile("[\ud800-\udfff]")
 ClientKey = Annotated[str, Field(min_length=8, max_length=48, pattern=r"^[A-Za-z0-9_\-]+$")]
 
 
@@ -22,6 +24,15 @@ class Shape(BaseModel):
     """Unknown members are refused: a misspelt field must not be silently ignored."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @field_validator("*")
+    @classmethod
+    def _storable(cls, value: object) -> object:
+        """PostgreSQL keeps no NUL in a text, and half a surrogate pair is no text at all."""
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and ("\0" in text or _HALF_A_PAIR.search(text)):
+                raise ValueError("not a text")
+        return value
 
 
 class LoginIn(Shape):
