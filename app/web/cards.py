@@ -61,6 +61,8 @@ def bind() -> dict[str, Any]:
 
 
 def _by_photo() -> bind_card.Bound:
+    if "card_number" in request.form:  # which of the two would be bound?
+        raise AppError("request_invalid")
     told = schemas.CardIn.model_validate({**request.form, "card_number": "photo"})
     photo = request.files.get("photo")
     if photo is None:

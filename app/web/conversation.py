@@ -73,6 +73,8 @@ def _choice_turn() -> TurnInput:
 
 def _clip_turn() -> TurnInput:
     form = dict(request.form)
+    if "choice" in form:  # a turn is spoken or tapped; nobody can mean both
+        raise AppError("request_invalid")
     declared = form.pop("declared", None)
     told = schemas.ChoiceIn.model_validate({**form, "choice": "audio"})
     audio = request.files.get("audio")
