@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, g, request
+from flask.json.provider import DefaultJSONProvider
 from prometheus_client import Counter, Histogram
 
 from app.domain.ids import Kind, new_id
@@ -22,7 +23,7 @@ log = logging.getLogger("anxin.request")
 
 KIB = 1024
 JSON_LIMIT = 64 * KIB
-LIMITS = {
+LIMITS = {  # these two also take multipart forms; everything else is JSON
     "conversation.take_turn": 2 * KIB * KIB + JSON_LIMIT,  # a clip of 2 MiB and its form
     "cards.bind": 8 * KIB * KIB + JSON_LIMIT,  # a photo of 8 MiB and its form
 }
@@ -63,8 +64,28 @@ def is_public(app: Flask, endpoint: str | None) -> bool:
     return getattr(app.view_functions.get(endpoint), "__anxin_public__", False)
 
 
+class BoundedJson(DefaultJSONProvider):
+    """JSON that nests thousands deep is malformed like any other, not a fault of ours."""
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        try:
+            return super().loads(s, **kwargs)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+
+def _check_type(endpoint: str) -> None:
+    """A body must say that it is what this endpoint takes. A notice is judged by its signature instead."""
+    ours = request.path.startswith("/api/v1/") and not endpoint.startswith("callbacks.")
+    if not request.content_length or not ours or request.is_json:
+        return
+    if endpoint not in LIMITS or request.mimetype != "multipart/form-data":
+        raise AppError("request_type_unsupported")
+
+
 def install(app: Flask) -> None:
     """Put the edge around every request of this application."""
+    app.json = BoundedJson(app)
 
     @app.before_request
     def _enter() -> None:
@@ -78,6 +99,7 @@ def install(app: Flask) -> None:
         if not is_public(app, request.endpoint):
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             g.actor = authenticate(deps(), token if scheme == "Bearer" else "")
+        _check_type(request.endpoint or "")
 
     @app.after_request
     def _leave(response: Response) -> Response:
