@@ -184,8 +184,7 @@ def _ask_for_payment(deps: Deps, order: Order, now: datetime) -> OrderView:
 def _refused(deps: Deps, order: Order, no: Refused, now: datetime) -> OrderView:
     if no.code == "ORDER_PAID":
         return view(deps, settle.ask_wechat(deps, order, now))
-    with deps.database.write() as tx:
-        orders.advance(tx, order, Event.CANCELLED, now, facts={"refused": no.code})
+    settle.end_unpaid(deps, order, Event.CANCELLED, now, {"refused": no.code})
     raise AppError("payment_refused") from no
 
 
@@ -199,11 +198,8 @@ def cancel(deps: Deps, actor: Actor, order_id: str) -> OrderView:
         order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
     if order.state is State.AWAITING_PAYMENT and order.prepay_id is not None:
         order = settle.close_at_wechat(deps, order, now)
-    if order.state in UNPAID:
-        with deps.database.write() as tx:
-            order, _moved = orders.advance(tx, order, Event.CANCELLED, now)
-        deps.nudge()
-    elif order.state in (State.PAID, State.AWAITING_WRITE):
+    order = settle.end_unpaid(deps, order, Event.CANCELLED, now)
+    if order.state in (State.PAID, State.AWAITING_WRITE):
         raise AppError("payment_already_made")
     return view(deps, order)
 

@@ -206,10 +206,21 @@ def expire(deps: Deps, order: Order, now: datetime) -> Order:
             order = close_at_wechat(deps, order, now)
         except AppError:
             return order
-    if order.state in UNPAID:
-        with deps.database.write() as tx:
-            order, _moved = orders.advance(tx, order, Event.EXPIRED, now)
-        deps.nudge()
+    return end_unpaid(deps, order, Event.EXPIRED, now)
+
+
+def end_unpaid(
+    deps: Deps, order: Order, event: Event, now: datetime, facts: dict[str, str] | None = None
+) -> Order:
+    """Close an unpaid order, and return it as it stands: it may have ended otherwise since it was read."""
+    if order.state not in UNPAID:
+        return order
+    with deps.database.write() as tx:
+        try:
+            order, _moved = orders.advance(tx, order, event, now, facts=facts)
+        except InvalidTransition:  # its money came, or somebody else closed it, a moment ago
+            order = orders.get(tx, order.id)
+    deps.nudge()
     return order
 
 
