@@ -125,6 +125,8 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
                 order, _moved = orders.advance(tx, order, Event.CONFIRMED, now, changes)
             except InvalidTransition:
                 raise AppError("order_over") from None
+    else:
+        order = settle.ask_wechat(deps, order, now)  # confirmed before: never offer to pay twice
     return _ask_for_payment(deps, order, now)
 
 
