@@ -188,6 +188,7 @@ class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
     order_id: Mapped[str] = mapped_column(ID, ForeignKey("orders.id"))
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_at: Mapped[datetime] = mapped_column(Moment)
+    leased_by: Mapped[str | None] = mapped_column(String(96))
     done_at: Mapped[datetime | None] = mapped_column(Moment)
     outcome: Mapped[str | None] = mapped_column(String(64))
     last_error: Mapped[str | None] = mapped_column(String(200))

@@ -14,7 +14,10 @@ from app.store.upsert import insert_once
 
 _outbox = models.metadata.tables["outbox"]
 
-LEASE = timedelta(seconds=60)  # longer than any handler's outside calls may take together
+LEASE = timedelta(seconds=60)  # longer than one handler's outside calls may take together
+_TRIED_AT_ONCE = 8
+# A topic only a newer release knows waits for it (after a roll-back), and stops nobody else's work.
+_TOPICS = [topic.value for topic in Topic]
 _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600)
 
 
@@ -40,39 +43,48 @@ def add(tx: Connection, topic: Topic, order_id: str, due_at: datetime) -> None:
     insert_once(tx, _outbox, ("topic", "order_id"), row)
 
 
-def claim(tx: Connection, now: datetime, limit: int = 20) -> list[Work]:
-    """Lease due rows by compare-and-set, so that two workers never hold the same one.
+def claim(tx: Connection, now: datetime, worker: str) -> Work | None:
+    """Lease the row that has been due longest, by compare-and-set, so that two never hold the same one.
 
-    A worker that dies loses its lease after LEASE and the row is claimed again.
+    None when nothing is due. A worker that dies loses its lease after LEASE, or as soon as a worker of
+    the same name starts (`release`).
     """
     due = (
         select(_outbox.c.id, _outbox.c.topic, _outbox.c.order_id, _outbox.c.attempts, _outbox.c.next_at)
-        .where(_outbox.c.done_at.is_(None), _outbox.c.next_at <= now)
-        .order_by(_outbox.c.next_at)
-        .limit(limit)
+        .where(_outbox.c.done_at.is_(None), _outbox.c.next_at <= now, _outbox.c.topic.in_(_TOPICS))
+        .order_by(_outbox.c.next_at, _outbox.c.id)  # two workers lock rows in one order: no deadlock
+        .limit(_TRIED_AT_ONCE)
     )
-    claimed = []
-    for row in tx.execute(due).all():
-        taken = tx.execute(
-            update(_outbox)
-            .where(_outbox.c.id == row.id, _outbox.c.next_at == row.next_at, _outbox.c.done_at.is_(None))
-            .values(next_at=now + LEASE, attempts=row.attempts + 1)
-        )
-        if taken.rowcount == 1:
-            claimed.append(Work(row.id, Topic(row.topic), row.order_id, row.attempts + 1))
-    return claimed
+    while rows := tx.execute(due).all():
+        for row in rows:
+            taken = tx.execute(
+                update(_outbox)
+                .where(_outbox.c.id == row.id, _outbox.c.next_at == row.next_at, _outbox.c.done_at.is_(None))
+                .values(next_at=now + LEASE, attempts=row.attempts + 1, leased_by=worker)
+            )
+            if taken.rowcount == 1:
+                return Work(row.id, Topic(row.topic), row.order_id, row.attempts + 1)
+    return None
+
+
+def release(tx: Connection, worker: str, now: datetime) -> int:
+    """What a worker of this name left behind when it died is due now. Only before it begins anew."""
+    left = update(_outbox).where(_outbox.c.leased_by == worker, _outbox.c.done_at.is_(None))
+    return tx.execute(left.values(next_at=now, leased_by=None)).rowcount
 
 
 def finish(tx: Connection, work_id: str, outcome: str, now: datetime) -> None:
     """The work is done, or there is nothing left to do."""
-    tx.execute(update(_outbox).where(_outbox.c.id == work_id).values(done_at=now, outcome=outcome[:64]))
+    ended = update(_outbox).where(_outbox.c.id == work_id)
+    tx.execute(ended.values(done_at=now, outcome=outcome[:64], leased_by=None))
 
 
 def retry(tx: Connection, work: Work, error: str, now: datetime, after: timedelta | None = None) -> datetime:
     """Try again `after` that long, or by the ladder 1 s, 2 s, 5 s … 10 min. Returns when."""
     step = min(work.attempts, len(_BACKOFF_SECONDS)) - 1
     next_at = now + (after or timedelta(seconds=_BACKOFF_SECONDS[step]))
-    tx.execute(update(_outbox).where(_outbox.c.id == work.id).values(next_at=next_at, last_error=error[:200]))
+    waiting_on = update(_outbox).where(_outbox.c.id == work.id)
+    tx.execute(waiting_on.values(next_at=next_at, last_error=error[:200], leased_by=None))
     return next_at
 
 
