@@ -45,7 +45,10 @@ def weigh(hypotheses: Sequence[Hypothesis], state: State) -> Understanding:
 
 
 def _doubtful_yes(first: Ballot, voices: Sequence[Voice], state: State, rules: Settings) -> bool:
-    """A yes is money. A short one must be what was heard best, and no hypothesis may say no."""
+    """A yes is money. A short one must be what was heard best, some hypothesis must spell it (or both
+    decodes agree: 重复 sounds like 充，付), and no hypothesis may say no."""
+    if first.reading.size <= rules.short_yes and not (first.written or first.agreed):
+        return True
     lost = 0.0
     for voice in voices:
         heard = next((r.meaning.intent for r in voice.wishes if state in r.where), Intent.NONE)

@@ -36,7 +36,7 @@ class Reading:
     `offers` is a choice that the words themselves ask for. `worst` is the least sure syllable of a sum
     and `guessed` the phonetic cost of a sum that was said without its 块;
     `sound` is the phonetic cost of everything
-    and `words` how many words carry it.
+    and `words` how many words carry it. `lone_digit`: a sum of one character.
     """
 
     meaning: Meaning
@@ -48,6 +48,7 @@ class Reading:
     guessed: float = 0.0
     sound: float = 0.0
     words: int = 2
+    lone_digit: bool = False
 
 
 EVERYWHERE = frozenset(State)
@@ -188,4 +189,5 @@ def _reading(path: Path, frame: Frame) -> Reading | None:
         guessed=guessed(amounts),
         sound=sum(edge.sound for edge in path.edges),
         words=sum(bool(edge.kinds & frame.allows - _COURTESIES) for edge in path.edges),
+        lone_digit=any(len(edge.text) == 1 for edge in amounts),
     )

@@ -55,6 +55,7 @@ class Settings:
     blocked_by: float
     exact: float
     lost_yes: float
+    short_yes: int
     blocked_margin: float
     blocked_vote: float
     blocked_vote_other: float

@@ -49,8 +49,14 @@ def top_up_readings(path: Path) -> Iterator[Reading]:
         return
     if present & _VERBS and (sums or _worth_asking(edges)):
         yield _top_up(path, sums)
-    if sums and "verb" not in present:
+    if sums and "verb" not in present and not _misheard_no(edges):
         yield _bare(path, sums, corrected="correct" in present)
+
+
+def _misheard_no(edges: Sequence[Edge]) -> bool:
+    """五对 is what a recogniser makes of 不对: a lone digit beside a yes is no sum."""
+    alone = any("amount" in edge.kinds and len(edge.text) == 1 for edge in edges)
+    return alone and "yes_bare" in kinds_of(edges)
 
 
 def _sums(edges: Sequence[Edge]) -> list[Edge]:
@@ -251,6 +257,7 @@ def _as_reading(
         worst=max([_helper_unheard(path.edges), *(_doubt(path.edges, edge) for edge in sums)]),
         guessed=guessed(sums),
         sound=sum(edge.sound for edge in path.edges),
+        lone_digit=any(len(edge.text) == 1 for edge in sums),
     )
 
 

@@ -103,14 +103,17 @@ def read(text: str) -> tuple[Reading, ...]:
 
 
 def _without_sounds_of_written_sums(readings: Sequence[Reading]) -> Iterable[Reading]:
-    """Where a sum is written out exactly, sums that only sound like it are no rivals from this text."""
+    """Where a sum is written out exactly, wishes with sums that only sound like it are no rivals from this
+    text. A lone digit is no such sum (the 五 of 五使快钱 is part of fifty); what forbids a wish stays.
+    """
     written = {
         reading.meaning.intent
         for reading in readings
-        if reading.meaning.amount_fen is not None and reading.worst == 0
+        if reading.meaning.amount_fen is not None and reading.worst == 0 and not reading.lone_digit
     }
     for reading in readings:
-        if reading.worst == 0 or reading.meaning.intent not in written:
+        exact = reading.worst == 0 or reading.meaning.blocked is not None
+        if exact or reading.meaning.intent not in written:
             yield reading
 
 
