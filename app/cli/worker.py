@@ -6,7 +6,7 @@ import click
 from flask import current_app
 
 from app.flows.deps import Deps
-from app.jobs.worker import Hints
+from app.jobs.worker import AnotherWorkerRuns, Hints
 
 
 @click.command("worker")
@@ -14,4 +14,7 @@ from app.jobs.worker import Hints
 def group(threads: int) -> None:
     """Work the outbox and keep the clock until stopped."""
     deps: Deps = current_app.extensions["anxin"]
-    Hints(deps.settings.data_dir).serve(deps, threads)
+    try:
+        Hints(deps.settings.data_dir).serve(deps, threads)
+    except AnotherWorkerRuns as fault:
+        raise click.ClickException(f"another worker holds {fault}") from fault

@@ -25,18 +25,15 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
 }
 
 
-def drain(deps: Deps, limit: int = 200) -> int:
+def drain(deps: Deps, limit: int = 200, worker: str = "worker") -> int:
     """Do what is due, until nothing is or `limit` rows were handled. Returns how many were."""
-    handled = 0
-    while handled < limit:
+    for handled in range(limit):
         with deps.database.write() as tx:
-            claimed = outbox.claim(tx, deps.clock.now())
-        if not claimed:
-            break
-        for work in claimed:
-            _handle(deps, work)
-        handled += len(claimed)
-    return handled
+            work = outbox.claim(tx, deps.clock.now(), worker)
+        if work is None:
+            return handled
+        _handle(deps, work)
+    return limit
 
 
 def _handle(deps: Deps, work: Work) -> None:
