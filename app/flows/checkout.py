@@ -179,7 +179,10 @@ def _ask_for_payment(deps: Deps, order: Order, now: datetime) -> OrderView:
         except (Unavailable, Unknown) as silence:
             raise AppError("payment_unavailable") from silence
         with deps.database.write() as tx:
-            orders.set_prepay(tx, order.id, prepay_id)
+            moved = orders.set_prepay(tx, order.id, prepay_id) is not State.AWAITING_PAYMENT
+            order = orders.get(tx, order.id) if moved else order
+        if moved:  # paid or cancelled while WeChat was preparing its sheet
+            return view(deps, order)
     return view(deps, order, deps.pay.pay_parameters(prepay_id, now))
 
 

@@ -103,7 +103,7 @@ def get_for(tx: Connection, user_id: str, order_id: str) -> Order:
 _OPENED = {field.name: None for field in fields(Order)} | {"state": rules.START}
 _GIVEN = [name for name in _OPENED if name not in _FILLED_LATER]
 # One round trip on PostgreSQL: the card must be the payer's, the order is written once, and its first event.
-_OPEN_AT_ONCE = f"""
+OPEN_AT_ONCE = f"""
 WITH card AS (
   SELECT {", ".join(cards.COLUMN_NAMES)} FROM cards WHERE id = %(card_id)s AND user_id = %(user_id)s
 ), made AS (
@@ -126,7 +126,7 @@ def open_order(tx: Connection, values: dict[str, Any], mode: CardMode, now: date
     """
     row = {**values, "state": rules.START.value, "created_at": now}
     if tx.dialect.name == "postgresql":
-        found = tx.exec_driver_sql(_OPEN_AT_ONCE, {**row, "card_mode": mode.value}).first()
+        found = tx.exec_driver_sql(OPEN_AT_ONCE, {**row, "card_mode": mode.value}).first()
         if found is None:
             raise AppError("card_not_found")
         card, made = cards.from_row(found), found.made
@@ -189,9 +189,11 @@ def transaction_used(tx: Connection, transaction_id: str, order_id: str) -> bool
     return tx.execute(other).first() is not None
 
 
-def set_prepay(tx: Connection, order_id: str, prepay_id: str) -> None:
-    """Remember WeChat's answer. Not a state: the order awaits its payment before and after."""
-    tx.execute(update(_orders).where(_orders.c.id == order_id).values(prepay_id=prepay_id))
+def set_prepay(tx: Connection, order_id: str, prepay_id: str) -> State:
+    """Remember WeChat's answer. It moves nothing, but the order may have moved while WeChat was asked:
+    returns its state."""
+    told = update(_orders).where(_orders.c.id == order_id).values(prepay_id=prepay_id)
+    return State(tx.execute(told.returning(_orders.c.state)).scalar_one())
 
 
 def set_payer_said(tx: Connection, order_id: str, result: str) -> None:
