@@ -150,8 +150,9 @@ def _not_understood(memory: Memory) -> Move:
     return Move(do, replace(memory, failures=failures, offered=()))
 
 
-def _offer(candidates: Sequence[Candidate], memory: Memory) -> Move:
-    offered = tuple(dict.fromkeys(_button(candidate) for candidate in candidates))
+def _offer(candidates: Sequence[Candidate], memory: Memory, cards: Sequence[KnownCard]) -> Move:
+    buttons = (_button(candidate, cards) for candidate in candidates)
+    offered = tuple(dict.fromkeys(button for button in buttons if button))
     if len(offered) < 2:
         return _not_understood(memory)
     named = {candidate.card_index for candidate in candidates if candidate.intent is Intent.TOP_UP}
@@ -160,13 +161,17 @@ def _offer(candidates: Sequence[Candidate], memory: Memory) -> Move:
     return Move(Do.OFFER, memory if named else replace(memory, amount_fen=None))
 
 
-def _button(candidate: Candidate) -> tuple[str, str]:
+def _button(candidate: Candidate, cards: Sequence[KnownCard]) -> tuple[str, str] | None:
+    """(choice, label), or None for what cannot be had: too large a sum, a card nobody has."""
     if candidate.intent is Intent.TOP_UP and candidate.amount_fen is not None:
+        if candidate.amount_fen > MOST_FEN:
+            return None
         yuan = replies.phrase("amount_choice", yuan=_short(candidate.amount_fen))
         return f"amount:{candidate.amount_fen}", yuan
-    if candidate.intent is Intent.SELECT_CARD and candidate.card_index is not None:
-        label = replies.phrase("intent_select_card", index=candidate.card_index)
-        return f"card_at:{candidate.card_index}", label
+    if candidate.intent is Intent.SELECT_CARD:
+        card_id, _ = _card_named(candidate.card_index, candidate.card_words, cards)
+        place = next((at for at, card in enumerate(cards, 1) if card.id == card_id), None)
+        return (f"card_at:{place}", replies.phrase("intent_select_card", index=place)) if place else None
     return candidate.intent.value, replies.phrase(f"intent_{candidate.intent.value}")
 
 
@@ -179,7 +184,7 @@ def _short(amount_fen: int) -> str:
 def on_speech(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) -> Move:
     """The step after something was said."""
     if heard.decision is Decision.CHOOSE:
-        return _offer(heard.choices, memory)
+        return _offer(heard.choices, memory, cards)
     if heard.decision is not Decision.ACCEPT or heard.intent is Intent.NONE:
         return _not_understood(memory)
     if heard.intent in _PLAIN:
