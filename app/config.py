@@ -14,6 +14,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 
 
 class Environment(StrEnum):
@@ -73,7 +75,7 @@ class Settings:
 
     environment: Environment
     data_dir: Path
-    database_url: str
+    database_url: str = field(repr=False)  # may hold a password
     public_url: str  # where WeChat reaches us, without a trailing slash
     session_keys: tuple[str, ...] = field(repr=False)  # the first signs, all verify: rotation
     city: str
@@ -111,7 +113,7 @@ class _Reader:
 
     def number(self, name: str, default: int, least: int, most: int) -> int:
         value = self.text(name, str(default))
-        if not (value.isascii() and value.isdigit()) or not least <= int(value) <= most:
+        if not (value.isascii() and value.isdigit() and len(value) < 10) or not least <= int(value) <= most:
             self.faults.append(f"ANXIN_{name} is {value!r}, not a whole number {least}..{most}")
             return default
         return int(value)
@@ -120,11 +122,16 @@ class _Reader:
         path = self.text(name)
         if not path:
             return ""
+        return self._read(f"ANXIN_{name}", path)
+
+    def _read(self, what: str, path: str) -> str:
         try:
-            return Path(path).read_text()
+            return Path(path).read_text("ascii")  # PEM
         except OSError as fault:
-            self.faults.append(f"ANXIN_{name}: {fault.strerror}: {path}")
-            return ""
+            self.faults.append(f"{what}: {fault.strerror}: {path}")
+        except UnicodeDecodeError:
+            self.faults.append(f"{what}: not a PEM text: {path}")
+        return ""
 
     def settings(self) -> Settings:
         name = self.text("ENV", Environment.DEVELOPMENT.value)
@@ -144,7 +151,7 @@ class _Reader:
             card_system=self._card_system(production),
             speech=self._speech(),
             session_days=self.number("SESSION_DAYS", 30, 1, 180),
-            log_level=self.text("LOG_LEVEL", "INFO").upper(),
+            log_level=self._log_level(),
         )
         if production and not settings.public_url.startswith("https://"):
             self.faults.append("ANXIN_PUBLIC_URL must be https in production")
@@ -152,10 +159,17 @@ class _Reader:
             raise FaultySettings(self.faults)
         return settings
 
+    def _log_level(self) -> str:
+        level = self.text("LOG_LEVEL", "INFO").upper()
+        if level not in LOG_LEVELS:
+            self.faults.append(f"ANXIN_LOG_LEVEL is {level!r}, not one of {', '.join(LOG_LEVELS)}")
+        return level
+
     def _database_url(self, data_dir: Path, production: bool) -> str:
-        if production:
-            return self.text("DATABASE_URL")
-        return self.text("DATABASE_URL", f"sqlite:///{data_dir / 'anxin.db'}")
+        url = self.text("DATABASE_URL", None if production else f"sqlite:///{data_dir / 'anxin.db'}")
+        if url and not url.startswith(DATABASES):  # the address itself is not told: it may hold a password
+            self.faults.append(f"ANXIN_DATABASE_URL does not begin with {' or '.join(DATABASES)}")
+        return url
 
     def _session_keys(self, production: bool) -> tuple[str, ...]:
         """Production must bring its own; in development wiring makes and keeps one."""
@@ -212,10 +226,7 @@ class _Reader:
         keys = {}
         for pair in self.text("WECHAT_KEY_FILES").split():
             serial, _, path = pair.partition("=")
-            try:
-                keys[serial] = Path(path).read_text()
-            except OSError as fault:
-                self.faults.append(f"ANXIN_WECHAT_KEY_FILES: {serial}: {fault.strerror}")
+            keys[serial] = self._read(f"ANXIN_WECHAT_KEY_FILES: {serial}", path)
         return keys
 
     def _card_system(self, production: bool) -> CardSystemSettings:
