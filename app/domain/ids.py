@@ -21,7 +21,6 @@ class Kind(StrEnum):
     CONVERSATION = "cnv"
     TURN = "trn"
     REFUND = "rfd"
-    REQUEST = "req"
 
 
 _SHAPE = re.compile(r"^[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}$")

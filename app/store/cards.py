@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from app.domain.cards import last_four
 from app.domain.ids import Kind, new_id
@@ -44,10 +44,18 @@ _of_user = select(*_columns).where(_cards.c.user_id == bindparam("user_id")).ord
 _one = select(*_columns).where(_cards.c.id == bindparam("card_id"), _cards.c.user_id == bindparam("user_id"))
 
 
-def from_row(row: Row[Any]) -> Card:
+def from_row(row: Any) -> Card:
     """A card from any row that has its columns."""
-    values = {name: row._mapping[name] for name in COLUMN_NAMES}
-    return Card(**{**values, "mode": CardMode(values["mode"])})
+    return Card(
+        id=row.id,
+        user_id=row.user_id,
+        card_number=row.card_number,
+        city=row.city,
+        mode=CardMode(row.mode),
+        registered=row.registered,
+        nickname=row.nickname,
+        position=row.position,
+    )
 
 
 def of_user(tx: Connection, user_id: str) -> list[Card]:

@@ -16,6 +16,7 @@ from app.errors import AppError
 from app.ports import CardMode
 from app.store import cards, models, outbox
 from app.store.cards import Card
+from app.store.database import straight
 from app.store.upsert import insert_once
 
 _orders = models.metadata.tables["orders"]
@@ -126,7 +127,7 @@ def open_order(tx: Connection, values: dict[str, Any], mode: CardMode, now: date
     """
     row = {**values, "state": rules.START.value, "created_at": now}
     if tx.dialect.name == "postgresql":
-        found = tx.exec_driver_sql(OPEN_AT_ONCE, {**row, "card_mode": mode.value}).first()
+        found = straight(tx, OPEN_AT_ONCE, {**row, "card_mode": mode.value})
         if found is None:
             raise AppError("card_not_found")
         card, made = cards.from_row(found), found.made

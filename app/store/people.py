@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy.dialects.postgresql import psycopg
 
 from app.domain.ids import Kind, new_id
 from app.ports import WeChatIdentity
 from app.store import models
+from app.store.database import straight
 from app.store.upsert import insert_once
 
 _users = models.metadata.tables["users"]
@@ -33,6 +35,7 @@ _live_session = select(_sessions.c.id, _sessions.c.user_id, _sessions.c.openid, 
     _sessions.c.ended_at.is_(None),
     _sessions.c.expires_at > bindparam("now"),
 )
+_LIVE_SESSION_SQL = str(_live_session.compile(dialect=psycopg.dialect()))  # type: ignore[no-untyped-call]
 
 
 def user_for(tx: Connection, app_id: str, identity: WeChatIdentity, now: datetime) -> str:
@@ -92,7 +95,11 @@ def open_session(
 
 def actor(tx: Connection, session_id: str, now: datetime) -> Actor | None:
     """The person behind a live session, or None for an ended, expired or unknown one."""
-    row = tx.execute(_live_session, {"id": session_id, "now": now}).first()
+    values = {"id": session_id, "now": now}
+    if tx.dialect.name == "postgresql":
+        row = straight(tx, _LIVE_SESSION_SQL, values)
+    else:
+        row = tx.execute(_live_session, values).first()
     return None if row is None else Actor(row.user_id, row.openid, row.id, row.channel)
 
 

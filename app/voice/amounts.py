@@ -6,6 +6,8 @@ is `lattice`'s work. `spoken_amount` is what we say; reading it back gives the s
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from app.voice.normalise import normalise, spoken_number
 from app.voice.numerals import Numerals, Sum, numerals
 from app.voice.words import lexicon
@@ -66,6 +68,7 @@ def _longest(text: str, at: int, words: Numerals) -> tuple[int, int | None]:
     return best
 
 
+@lru_cache(maxsize=2048)  # on every screen with money
 def spoken_amount(amount_fen: int) -> str:
     """A sum as it is said: 5000 五十元, 3050 三十元五角, 20000 两百元, 205 两元零五分, 0 零元.
 
@@ -106,6 +109,7 @@ def digits_amount(amount_fen: int) -> str:
     return said + speech["point"] + _digits(f"{rest:02d}".rstrip("0")) if rest else said
 
 
+@lru_cache(maxsize=2048)
 def spoken_digits(digits: str) -> str:
     """A card's or telephone's digits as they are said: "0216" 零二幺六. Anything else is left out."""
     return _digits("".join(character for character in digits if character in "0123456789")).replace(

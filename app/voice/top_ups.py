@@ -157,6 +157,7 @@ def _top_up(path: Path, sums: Sequence[Edge]) -> Reading:
         allowed |= {*_OTHER_WISHES, "query", "left", "how_much", "reach"}
     around, blocked = surroundings([edge for at, edge in enumerate(edges) if at not in card.edges], allowed)
     blocked = blocked or _past(edges) or _somebody_else(edges, card) or _other_purpose(edges)
+    blocked = blocked or _no_after_sum(edges)
     cost = path.cost + around - card.rebate
     if "verb" not in present and not (card.words or present & {"card", "for_me", "ordinal"}):
         cost += settings().weak_verb
@@ -195,12 +196,19 @@ def _bare(path: Path, sums: Sequence[Edge], corrected: bool) -> Reading:
     if len(values) > 1:
         allowed |= {"either"}
     around, blocked = surroundings(edges, allowed)
+    blocked = blocked or _no_after_sum(edges)
     if around and not blocked:
         blocked = "unlicensed"  # 我有两百块: any other known word makes it talk about money
     meaning = Meaning(Intent.TOP_UP, values[0] if len(values) == 1 else None, blocked=blocked)
     offers = tuple(Meaning(Intent.TOP_UP, value) for value in values) if len(values) > 1 else ()
     where = _ASKED_AMOUNT | {State.ANY} if corrected and _corrects(edges) else _ASKED_AMOUNT
     return _as_reading(path, meaning, path.cost + around, allowed, counted, offers, where)
+
+
+def _no_after_sum(edges: Sequence[Edge]) -> str | None:
+    """五十，不要 and 一百不对 take the sum back; 不对，一百 corrects what came before it."""
+    last = max((at for at, edge in enumerate(edges) if "amount" in edge.kinds), default=len(edges))
+    return next((f"no:{edge.text}" for edge in edges[last + 1 :] if edge.kinds & {"no", "neg"}), None)
 
 
 def _other_purpose(edges: Sequence[Edge]) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -13,7 +14,6 @@ from flask import Flask, Response, current_app, g, request
 from flask.json.provider import DefaultJSONProvider
 from prometheus_client import Counter, Histogram
 
-from app.domain.ids import Kind, new_id
 from app.errors import AppError
 from app.flows.deps import Deps
 from app.flows.login import authenticate
@@ -97,7 +97,7 @@ def install(app: Flask) -> None:
     def _enter() -> None:
         g.started = time.perf_counter()
         given = request.headers.get("X-Request-Id", "")
-        g.request_id = given if _REQUEST_ID.match(given) else new_id(Kind.REQUEST)
+        g.request_id = given if _REQUEST_ID.match(given) else f"req_{secrets.token_hex(12)}"
         limit = LIMITS.get(request.endpoint or "", JSON_LIMIT)
         request.max_content_length = limit
         if request.content_length is not None and request.content_length > limit:
