@@ -114,6 +114,7 @@ def install(app: Flask) -> None:
         response.headers["X-Request-Id"] = g.get("request_id", "-")
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
         if request.path.startswith(("/api/", "/sandbox/")):
             response.headers.setdefault("Cache-Control", "no-store")
         REQUESTS.labels(endpoint, str(response.status_code)).inc()
