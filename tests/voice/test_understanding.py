@@ -85,6 +85,14 @@ def test_talk_about_money_is_never_a_top_up_in_any_state(text: str, state: State
     assert not may_move_money(means(text, state))
 
 
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize(
+    "text", ["五十不要", "一百，不对", "五十别", "五十块不行", "充五十，不对", "充一百，不要"]
+)
+def test_a_sum_that_is_taken_back_in_the_same_breath_is_no_sum(text: str, state: State) -> None:
+    assert not may_move_money(means(text, state))
+
+
 @pytest.mark.parametrize("text", ["五十块", "一百", "一百五", "两百块钱", "50", "三十块五"])
 def test_a_bare_sum_counts_only_where_a_sum_was_asked_for(text: str) -> None:
     where = {state for state in State if may_move_money(means(text, state))}
