@@ -91,14 +91,15 @@ def spoken_amount(amount_fen: int) -> str:
 
 def _counted(number: int) -> str:
     """Counting money one says 两 for two, two hundred, two thousand: but 二十, and 十二."""
-    digits, two = numerals().speech["digits"], numerals().speech["two"]
+    speech = numerals().speech
+    digits, two, ten = speech["digits"], speech["two"], speech["ten"]
     if number == 2:
         return two
     said = spoken_number(number)
-    for unit in "百千万":
+    for unit in speech["two_before"]:
         said = said.replace(digits[2] + unit, two + unit)
     # 十二万 and 二十二万 keep their 二.
-    return said.replace("十" + two, "十" + digits[2])
+    return said.replace(ten + two, ten + digits[2])
 
 
 def digits_amount(amount_fen: int) -> str:

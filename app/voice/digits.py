@@ -13,8 +13,8 @@ from app.ports import Hypothesis
 from app.voice.frames import Meaning
 from app.voice.meaning import Intent
 from app.voice.normalise import normalise, spoken_number
+from app.voice.words import lexicon
 
-_VERBS = "充冲打存加交"
 _MISHEARD_BA = 8  # 把 and 八 are one sound
 
 
@@ -47,4 +47,4 @@ def _places(amount_fen: int) -> tuple[int, int, int]:
 
 def _verb_follows(text: str, digits: str) -> bool:
     _, found, after = text.partition(digits)
-    return bool(found) and any(verb in normalise(after) for verb in _VERBS)
+    return bool(found) and any(verb in normalise(after) for verb in lexicon().moves)

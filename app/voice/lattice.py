@@ -20,9 +20,6 @@ UNKNOWN_KINDS = frozenset({"unknown"})
 AMOUNT_KINDS = frozenset({"amount"})
 
 
-_TEN_WITH_ONE = "一十"  # nobody starts a number like this; 十 and 一百一十 are said
-
-
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One reading of characters [start, end) of the heard text.
@@ -246,7 +243,7 @@ def _oddly_said(state: Sum, said: str, words: Numerals) -> float:
         cost += words.likelihood["without_unit_decimal"]
     if words.units.get(said[0], 0) == 100:
         cost += words.likelihood["bare_hundred"]
-    if said.startswith(_TEN_WITH_ONE):
+    if said.startswith(words.speech["digits"][1] + words.speech["ten"]):
         cost += words.likelihood["ten_with_one"]
     if len(said) == 1 and said in words.digits:
         cost += words.likelihood["lone_digit"]

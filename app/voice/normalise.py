@@ -11,11 +11,10 @@ from functools import cache
 
 from opencc import OpenCC
 
-from app.voice.numerals import numerals
+from app.voice.numerals import WAN, numerals
 
 _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 _MINUS = re.compile(r"(?<!\d)[-\u2212]\s*(?=[¥$]?\d)")
-_MONEY_SIGN = re.compile(r"[¥]\s*(\d[\d,]*(?:\.\d+)?)(?!\s*[块元\d])")
 _LATIN = re.compile(r"[a-z]+", re.IGNORECASE)
 # How recognisers spell a hum.
 _HUM = re.compile(r"\b(?:n|m|ng|mm|hm|um|uh|ah|oh|en)(?![a-z])", re.IGNORECASE)
@@ -30,6 +29,12 @@ _LONGEST_CARDINAL = 8
 
 
 @cache
+def _money_sign() -> re.Pattern[str]:
+    """A sum with its sign before it and no unit of its own behind."""
+    return re.compile(rf"[¥]\s*(\d[\d,]*(?:\.\d+)?)(?!\s*[{numerals().yuan}\d])")
+
+
+@cache
 def _simplify() -> OpenCC:
     return OpenCC("t2s")
 
@@ -40,7 +45,7 @@ def normalise(text: str) -> str:
     text = _simplify().convert(text[: 4 * MOST_CHARACTERS])
     text = _BETWEEN_NUMBERS.sub(PAUSE, text)
     text = _MINUS.sub("负", text)
-    text = _MONEY_SIGN.sub(r"\1元", text)
+    text = _money_sign().sub(r"\1元", text)
     text = _NUMBER.sub(lambda match: read_digits(match[0]), text)
     text = _HUM.sub("嗯", text)
     text = _LATIN.sub(UNKNOWN, text)
@@ -81,15 +86,15 @@ def _one_by_one(digits: str) -> str:
 
 def spoken_number(number: int) -> str:
     """A whole number below 10**8 in words: 110 一百一十, 15 十五, 1005 一千零五, 20300 二万零三百."""
-    names = numerals().speech["digits"]
-    wan, rest = divmod(number, 10_000)
-    words = spoken_number(wan) + "万" if wan else ""
+    names, ten = numerals().speech["digits"], numerals().speech["ten"]
+    wan, rest = divmod(number, WAN)
+    words = spoken_number(wan) + numerals().speech["wan"] if wan else ""
     if wan and 0 < rest < 1000:
         words += names[0]
     zero = False
     started = bool(words)
     first = True
-    for unit, value in (("千", 1000), ("百", 100), ("十", 10), ("", 1)):
+    for unit, value in _places():
         digit, rest = divmod(rest, value)
         if digit == 0:
             zero = zero or not first
@@ -99,5 +104,12 @@ def spoken_number(number: int) -> str:
             zero = False
         first = False
         # 十五, not 一十五, but 一百一十五.
-        words += unit if unit == "十" and digit == 1 and not words else names[digit] + unit
+        words += unit if unit == ten and digit == 1 and not words else names[digit] + unit
     return words if words or started else names[0]
+
+
+@cache
+def _places() -> tuple[tuple[str, int], ...]:
+    """千, 百, 十 and the ones, from the largest."""
+    units = [(unit, value) for unit, value in numerals().units.items() if value < WAN]
+    return (*sorted(units, key=lambda place: -place[1]), ("", 1))

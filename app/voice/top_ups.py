@@ -15,6 +15,7 @@ from app.voice.meaning import Intent, State
 from app.voice.numerals import numerals
 from app.voice.paths import Path
 from app.voice.settings import settings
+from app.voice.words import lexicon
 
 _ASKED_AMOUNT = frozenset({State.AMOUNT, State.CONFIRM})
 _VERBS = frozenset({"verb", "verb_only_here"})
@@ -28,7 +29,6 @@ _BEFORE_SUMS = (_ALLOWED - {"give", "of"}) | {
 }  # fmt: skip
 _GIVEN = frozenset("family card me this ordinal of use want".split())
 _HOLDS = frozenset("family card me this ordinal amount of verb verb_only_here into give".split())
-_NOT_THAT = "不是"
 # Another wish in the same breath.
 _OTHER_WISHES = {
     "balance": Intent.BALANCE,
@@ -85,7 +85,7 @@ def _is_correction(edges: Sequence[Edge], at: int) -> bool:
 def _negated_sum(edges: Sequence[Edge]) -> Edge | None:
     """不是五十，是十五: the first sum is the wrong one."""
     for before, edge in zip(edges, edges[1:], strict=False):
-        if before.text == _NOT_THAT and "amount" in edge.kinds:
+        if before.text == lexicon().not_that and "amount" in edge.kinds:
             return edge
     return None
 
@@ -144,10 +144,10 @@ def _top_up(path: Path, sums: Sequence[Edge]) -> Reading:
     allowed = _ALLOWED | frames().everywhere | {"family"}
     if "family" in present:
         allowed |= {"ask"}
-    request = bool(present & {"for_me"}) or any("麻烦" in edge.text for edge in edges)
+    request = bool(present & {"for_me"}) or any(lexicon().begs in edge.text for edge in edges)
     if request:
         allowed |= {"can", "tag"}
-    if "correct" in present and (sums or all(edge.text != _NOT_THAT for edge in edges)):
+    if "correct" in present and (sums or all(edge.text != lexicon().not_that for edge in edges)):
         allowed |= {"correct", "no", "neg"} if _negated_sum(edges) or _corrects(edges) else {"correct"}
     values = list(dict.fromkeys(edge.value for edge in sums))
     if len(values) > 1:

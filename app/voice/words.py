@@ -67,6 +67,9 @@ class Lexicon:
     other_words: tuple[str, ...]
     corrects: tuple[str, ...]
     spoils_amount: tuple[str, ...]
+    not_that: str
+    begs: str
+    moves: tuple[str, ...]
 
 
 @cache
@@ -74,9 +77,9 @@ def lexicon(dialect: str = "mandarin") -> Lexicon:
     """Read once; about 1,800 words."""
     with (DIALECTS / dialect / "words.toml").open("rb") as file:
         data: dict[str, Any] = tomllib.load(file)
-    exact = data.pop("exact_amounts")
+    exact, marks, places = data.pop("exact_amounts"), data.pop("marks"), data.pop("ordinals")
     words: dict[tuple[str, int | None], Word] = {}
-    for text, sense, value in chain(_listed(data), _ordinals(), _expressions()):
+    for text, sense, value in chain(_listed(data), _ordinals(places), _expressions()):
         word = words.setdefault((text, value), Word(text, [], value))
         word.senses.append(sense)
     root = Node()
@@ -89,6 +92,9 @@ def lexicon(dialect: str = "mandarin") -> Lexicon:
         other_words=tuple(data["other_word"]["words"].split()),
         corrects=tuple(exact["corrects"].split()),
         spoils_amount=tuple(exact["spoils"].split()),
+        not_that=marks["not_that"],
+        begs=marks["begs"],
+        moves=tuple(marks["moves"].split()),
     )
 
 
@@ -102,17 +108,17 @@ def _listed(data: Mapping[str, Any]) -> Iterator[_Entry]:
             yield text, sense, None
 
 
-def _ordinals() -> Iterator[_Entry]:
+def _ordinals(forms: Mapping[str, str]) -> Iterator[_Entry]:
     """第二张卡, 二号卡 for up to nine cards; 第二 alone counts only where a card was asked for."""
-    digits = {value: name for name, value in numerals().digits.items() if name not in "两幺"}
+    unused = forms["no_places"].split()
+    digits = {value: name for name, value in numerals().digits.items() if name not in unused}
     full = Sense("ordinal", 0.2)
     short = Sense("ordinal_bare", 0.15)
     for place in range(1, MOST_CARDS + 1):
-        name = digits[place]
-        for form in ("第{}张", "第{}张卡", "第{}个", "第{}个卡", "第{}号卡", "{}号卡"):
-            yield form.format(name), full, place
-        for form in ("第{}", "{}号", "第{}号"):
-            yield form.format(name), short, place
+        for form in forms["anywhere"].split():
+            yield form.format(digits[place]), full, place
+        for form in forms["when_asked"].split():
+            yield form.format(digits[place]), short, place
 
 
 def _expressions() -> Iterator[_Entry]:
