@@ -67,6 +67,7 @@ class SpeechSettings:
     workers: int = 1
     queue_limit: int = 8
     timeout_seconds: float = 15.0
+    warm: bool = False  # load the model when the server starts, not when the first person speaks
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,4 +258,5 @@ class _Reader:
             workers=self.number("SPEECH_WORKERS", 1, 1, 64),
             queue_limit=self.number("SPEECH_QUEUE", 8, 1, 1000),
             timeout_seconds=self.number("SPEECH_TIMEOUT_SECONDS", 15, 1, 120),
+            warm=self.number("SPEECH_WARM", 0, 0, 1) == 1,
         )

@@ -11,7 +11,7 @@ from apiflask import APIFlask
 from flask_migrate import Migrate
 
 from app.cli import register as register_commands
-from app.config import REPOSITORY, FaultySettings, Settings
+from app.config import REPOSITORY, FaultySettings, Settings, SpeechSettings
 from app.domain.clock import SystemClock
 from app.flows.deps import Deps
 from app.jobs.worker import Hints
@@ -65,7 +65,6 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         settings = with_sandbox_keys(settings, load_or_create_keys(settings.data_dir / "sandbox"))
     clock = clock or SystemClock()
     wechat = WeChatApi(_wechat_config(settings), clock)
-    speech = settings.speech
     return Deps(
         settings=settings,
         clock=clock,
@@ -74,17 +73,24 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         pay=WeChatPayV3(_pay_config(settings), clock),
         card_system=CardSystemGateway(_gateway_config(settings), clock),
         messages=wechat,
-        speech=SpeechPool(
-            engine=speech.engine,
-            model_dir=speech.models_dir / speech.model,
-            workers=speech.workers,
-            queue_limit=speech.queue_limit,
-            timeout_seconds=speech.timeout_seconds,
-            vocabulary=command_characters(),
-        ),
+        speech=_speech_pool(settings.speech),
         barcodes=ZxingBarcodes(),
         nudge=Hints(settings.data_dir).nudge,
     )
+
+
+def _speech_pool(speech: SpeechSettings) -> SpeechPool:
+    pool = SpeechPool(
+        engine=speech.engine,
+        model_dir=speech.models_dir / speech.model,
+        workers=speech.workers,
+        queue_limit=speech.queue_limit,
+        timeout_seconds=speech.timeout_seconds,
+        vocabulary=command_characters(),
+    )
+    if speech.warm:
+        pool.warm()
+    return pool
 
 
 def _wechat_config(settings: Settings) -> WeChatConfig:

@@ -85,7 +85,7 @@ class House:
         self.processes[name] = subprocess.Popen(  # noqa: S603 - our own commands
             self._command(name),
             cwd=REPOSITORY,
-            env=self.environment(),
+            env={**self.environment(), "ANXIN_SPEECH_WARM": "1" if name == "server" else "0"},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
