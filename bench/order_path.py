@@ -13,7 +13,7 @@ import secrets
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,13 +134,14 @@ def pgbench(address: str, folder: Path, seconds: float) -> float:
     return float(line.split()[2])
 
 
-def measure(folder: Path, rounds: int, seconds: float) -> dict[str, object]:
+def measure(folder: Path, rounds: int, seconds: float, step: Callable[[], None]) -> dict[str, object]:
     """Medians over the rounds, and the two ratios."""
     with postgres(folder) as address:
         env = {
             "ANXIN_DATABASE_URL": address.replace("postgresql://", "postgresql+psycopg://"),
             "ANXIN_SESSION_KEYS": SESSION_KEY,
             "ANXIN_LOG_LEVEL": "WARNING",
+            "ANXIN_VOICE_MODELS": str(folder / "no-models"),  # nobody speaks here
         }
         settings = Settings.from_env({**env, "ANXIN_DATA_DIR": str(folder / "house")})
         persons = settle_people(address, settings)
@@ -148,12 +149,14 @@ def measure(folder: Path, rounds: int, seconds: float) -> dict[str, object]:
         slow: list[float] = []
         for _round in range(rounds):
             rates["pgbench"].append(pgbench(address, folder, seconds))
+            step()
             for name in ("ours", "textbook"):
                 with _serving(name, folder, env):
                     load.run(PORT, orders_of(persons), 2, 1.0)  # warm
                     found = load.run(PORT, orders_of(persons), CONNECTIONS, seconds)
                 assert found.bad == 0, f"{name}: {found.bad} bad answers"
                 rates[name].append(found.per_second)
+                step()
                 if name == "ours":
                     slow.append(found.quantile(0.99))
     medians = {name: statistics.median(values) for name, values in rates.items()}

@@ -1,0 +1,68 @@
+"""One picture of a bench run: each figure against its target, and the rounds behind the medians."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+GOOD, SHORT, PLAIN = "#2a7f4f", "#b3402e", "#48617a"
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
+    """Write a PNG."""
+    panels = [_against_targets]
+    if "order" in result:
+        panels.append(_order_rounds)
+    if "speech" in result:
+        panels.append(_speech_rounds)
+    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4.2), squeeze=False)
+    for panel, place in zip(panels, axes[0], strict=True):
+        panel(result, place)
+    cores = result["machine"]["cores"]
+    figure.suptitle(f"Anxin bench, {cores} cores, {result['at']}" + (" (quick)" if result["quick"] else ""))
+    figure.tight_layout()
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _against_targets(result: dict[str, Any], place: Axes) -> None:
+    """How much of each target is reached; right of the line is good for all of them."""
+    found = result["figures"][::-1]
+    shares = [
+        one["value"] / one["target"] if one["at_least"] else one["target"] / one["value"] for one in found
+    ]
+    bars = place.barh(
+        [one["name"] for one in found], shares, color=[GOOD if one["holds"] else SHORT for one in found]
+    )
+    place.bar_label(bars, [f" {one['value']:.2f} {one['unit']}" for one in found])
+    place.axvline(1.0, color="black", linewidth=1)
+    place.set_xlim(0, max(1.0, *shares) * 1.35)
+    place.set_title("against its target (1 = just held)")
+
+
+def _order_rounds(result: dict[str, Any], place: Axes) -> None:
+    rounds = result["order"]["rounds"]
+    for name, color in (("ours", GOOD), ("textbook", SHORT), ("pgbench", PLAIN)):
+        place.plot(range(1, len(rounds[name]) + 1), rounds[name], "o-", color=color, label=name)
+    place.set_yscale("log")
+    place.set_xlabel("round")
+    place.set_ylabel("orders a second (log)")
+    place.set_title("order path on one PostgreSQL")
+    place.legend()
+
+
+def _speech_rounds(result: dict[str, Any], place: Axes) -> None:
+    cpu = result["speech"]["utterance"]["rounds_cpu_seconds"]
+    place.plot(range(1, len(cpu) + 1), cpu, "o", color=PLAIN)
+    place.axhline(0.9, color="black", linewidth=1)
+    place.set_ylim(0, 1.0)
+    place.set_xlabel("utterance")
+    place.set_ylabel("CPU-seconds")
+    place.set_title("a 3-second utterance, bytes to screen")
