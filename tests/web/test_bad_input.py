@@ -87,12 +87,11 @@ def test_a_wrong_value_in_any_field_is_refused(elder: Phone, wrong: Any) -> None
             }, (path, field)
 
 
-@pytest.mark.parametrize(
-    "amount", [0, -5000, 1, 50.0, "5000", True, None, 10**12, 2**63, [5000], "五十", 1e3]
-)
-def test_an_amount_that_is_no_sum_in_range_opens_no_order(elder: Phone, amount: Any) -> None:
-    wish = {**bodies(elder)[ORDERS], "amount_fen": amount}
-    assert fault_of(send(elder, "POST", ORDERS, json=wish)) in {"request_invalid", "amount_too_small"}
+def test_an_amount_that_is_no_sum_in_range_opens_no_order(elder: Phone) -> None:
+    for amount in (0, -5000, 1, 50.0, "5000", True, None, 10**12, 2**63, [5000], "五十", 1e3):
+        wish = {**bodies(elder)[ORDERS], "amount_fen": amount}
+        refused = fault_of(send(elder, "POST", ORDERS, json=wish))
+        assert refused in {"request_invalid", "amount_too_small"}, amount
 
 
 @pytest.mark.parametrize("amount", [4999, 10_000_000])
@@ -187,14 +186,16 @@ def test_a_turn_is_spoken_or_tapped_never_both_and_never_neither(elder: Phone) -
     assert fault_of(send(elder, "POST", TURNS, json={"client_key": a_key()})) == "request_invalid"
 
 
-@pytest.mark.parametrize(
-    "choice",
-    "nothing amount: amount:-5 amount:0 amount:5e3 amount:5000.0 amount:٥٠ amount:² card_at:0"
-    " card_at:9 card_at:² card:x audio CONFIRM top_up:1 amount:99999999999999999999".split(),
+NO_BUTTONS = (
+    "nothing amount: amount:-5 amount:0 amount:5e3 amount:5000.0 amount:٥٠ amount:² card_at:0 card_at:9"
+    " card_at:² card:x audio CONFIRM top_up:1 amount:99999999999999999999"
 )
-def test_a_button_no_screen_shows_does_nothing(elder: Phone, choice: str) -> None:
-    answer = send(elder, "POST", TURNS, json={"client_key": a_key(), "choice": choice})
-    assert fault_of(answer) == "choice_unknown"
+
+
+def test_a_button_no_screen_shows_does_nothing(elder: Phone) -> None:
+    for choice in NO_BUTTONS.split():
+        answer = send(elder, "POST", TURNS, json={"client_key": a_key(), "choice": choice})
+        assert fault_of(answer) == "choice_unknown", choice
 
 
 # --- sizes: refused before they are read ---
@@ -260,12 +261,17 @@ def test_a_place_that_does_not_exist_is_told_in_json(elder: Phone, path: str) ->
     assert fault_of(send(elder, "GET", path)) == "not_found"
 
 
-@pytest.mark.parametrize(
-    "order_id",
-    ["x", "ord_1", "%00", "ord_01JD000000000000000000000O", "crd_01JD0000000000000000000000", "a" * 300],
-)
-def test_an_order_id_of_no_orders_shape_is_no_order(elder: Phone, order_id: str) -> None:
-    assert fault_of(send(elder, "GET", f"{ORDERS}/{order_id}")) == "order_not_found"
+def test_an_order_id_of_no_orders_shape_is_no_order(elder: Phone) -> None:
+    shapes = [
+        "x",
+        "ord_1",
+        "%00",
+        "ord_01JD000000000000000000000O",
+        "crd_01JD0000000000000000000000",
+        "a" * 300,
+    ]
+    for order_id in shapes:
+        assert fault_of(send(elder, "GET", f"{ORDERS}/{order_id}")) == "order_not_found", order_id
 
 
 @pytest.mark.parametrize(

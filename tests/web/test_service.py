@@ -14,15 +14,29 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from app.domain.clock import FakeClock
+from app.providers.barcode import ZxingBarcodes
 from app.web.edge import JsonFormatter
+from tests.conftest import MORNING, database_url
 from tests.providers.recordings import FIFTY_YUAN
 from tests.web.asking import books, fault_of, photograph, say, send
-from tests.world import GOOD_CARD, Phone, World, a_key
+from tests.world import GOOD_CARD, Phone, World, a_key, running_world
 
 _people = itertools.count(1)
 # Routes that are for browsers, operators or the sandbox, not for programmers of a client.
 UNDESCRIBED = {"/", "/metrics", "/api/docs", "/api/openapi.json"}
 UNDESCRIBED_FOLDERS = ("/assets/", "/static/", "/api/docs/", "/sandbox/")
+
+
+@pytest.fixture(scope="module")
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """On SQLite alone: what is described, counted and logged does not know its database."""
+    folder = tmp_path_factory.mktemp("world")
+    url = database_url(request, "sqlite", folder)
+    with running_world(folder, url, FakeClock(MORNING)) as found:
+        yield found
+        assert isinstance(found.deps.barcodes, ZxingBarcodes)
+        found.deps.barcodes.close()
 
 
 def get(world: World, path: str, **options: Any) -> requests.Response:
