@@ -20,6 +20,7 @@ run: $(BIN)/.runtime page model  ## Install, start everything, perform the main 
 	@$(BIN)/python -m app.cli.house $(if $(ONCE),--once) $(if $(AUDIO),--audio "$(AUDIO)")
 
 test: $(BIN)/.dev page model browser  ## Install what is needed and run every test
+	@$(if $(HAS_NODE),cd miniprogram && npm test,:)
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(BIN)/.dev  ## Lint, types, architecture, migrations
