@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from app.voice.normalise import PAUSE
 from app.voice.numerals import Numerals, Sum, numerals
@@ -74,14 +75,29 @@ def lattice(text: str) -> Lattice:
     rules = settings()
     spoken_for = _exact_other_words(heard)
     sums = _written_sums(heard, pauses)
+    vague = [match.span() for match in _vague().finditer(heard)]
     edges = []
     for start in range(len(heard)):
         found = list(_words_from(heard, start, lexicon(), rules))
-        found += _sums_from(heard, start, numerals(), rules, pauses)
+        found += (
+            edge
+            for edge in _sums_from(heard, start, numerals(), rules, pauses)
+            if not any(edge.start < last and edge.end > first for first, last in vague)
+        )
         found = [_less_likely(edge, spoken_for, sums, rules) for edge in found]
         unknown = Edge(start, start + 1, UNKNOWN_KINDS, heard[start], rules.unknown, 0.0)
         edges.append((*_best_of_each(found, rules.edges_at_most), unknown))
     return Lattice(heard, tuple(edges), pauses)
+
+
+@cache
+def _vague() -> re.Pattern[str]:
+    """几十块, 十几块, 三四十块, 一两百: nobody knows how much that is, so no sum may be read into it."""
+    words = numerals()
+    units, money = "".join(words.units), words.yuan + words.jiao
+    counts = "".join(digit for digit, value in words.digits.items() if value)
+    some = words.vague
+    return re.compile(f"{some}[{units}{money}]+|[{units}]{some}|[{counts}][{counts}][{units}][{money}]?")
 
 
 def _pauses(text: str) -> Iterator[int]:

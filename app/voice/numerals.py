@@ -1,7 +1,7 @@
 """Spoken numbers and sums of money, one character at a time.
 
 `step` takes a state and the next character and gives the next state, or None where Chinese does not go
-on like that. The same steps read exact text (`amounts`) and guess at misheard text (`lattice`).
+on like that; `lattice` takes them over what was heard and over what it sounds like.
 Numbers are integers, sums are fen.
 """
 
@@ -38,6 +38,7 @@ class Numerals:
     half: str
     point: str
     closing: str
+    vague: str
     written_only: str
 
     @property

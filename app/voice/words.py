@@ -65,8 +65,6 @@ class Lexicon:
     root: Node
     characters: frozenset[str]
     other_words: tuple[str, ...]
-    corrects: tuple[str, ...]
-    spoils_amount: tuple[str, ...]
     not_that: str
     begs: str
     moves: tuple[str, ...]
@@ -77,7 +75,7 @@ def lexicon(dialect: str = "mandarin") -> Lexicon:
     """Read once; about 1,800 words."""
     with (DIALECTS / dialect / "words.toml").open("rb") as file:
         data: dict[str, Any] = tomllib.load(file)
-    exact, marks, places = data.pop("exact_amounts"), data.pop("marks"), data.pop("ordinals")
+    marks, places = data.pop("marks"), data.pop("ordinals")
     words: dict[tuple[str, int | None], Word] = {}
     for text, sense, value in chain(_listed(data), _ordinals(places), _expressions()):
         word = words.setdefault((text, value), Word(text, [], value))
@@ -90,8 +88,6 @@ def lexicon(dialect: str = "mandarin") -> Lexicon:
         root=root,
         characters=frozenset("".join(word.text for word in words.values() if word.farthest > 0.01)),
         other_words=tuple(data["other_word"]["words"].split()),
-        corrects=tuple(exact["corrects"].split()),
-        spoils_amount=tuple(exact["spoils"].split()),
         not_that=marks["not_that"],
         begs=marks["begs"],
         moves=tuple(marks["moves"].split()),
