@@ -60,7 +60,7 @@ def here(deps: Deps, actor: Actor) -> Answer:
         conversation = conversations.of_user(tx, actor.user_id, now)
         owned = cards.of_user(tx, actor.user_id)
     memory = _memory(conversation, now)
-    return _render(deps, actor, conversation, Move(_settled(memory), memory), owned, now)
+    return _render(deps, actor, conversation, Move(memory.again, memory), owned, now)
 
 
 def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
@@ -79,7 +79,7 @@ def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
     memory = _memory(conversation, now)
     stale = told.version is not None and told.version != conversation.version
     if seen or (stale and told.clip is not None):
-        return _render(deps, actor, conversation, Move(_settled(memory), memory), owned, now)
+        return _render(deps, actor, conversation, Move(memory.again, memory), owned, now)
     heard: tuple[str, ...] = ()
     understood: Understanding | None = None
     known = [KnownCard(card.id, card.nickname or deps.city.card_name) for card in owned]
@@ -99,11 +99,6 @@ def _memory(conversation: Conversation, now: datetime) -> Memory:
     if now - conversation.updated_at > RESUME_WITHIN:
         return Memory()
     return Memory.load(conversation.memory)
-
-
-def _settled(memory: Memory) -> Do:
-    """How to show again what was shown: an order by its state, everything else as it was."""
-    return Do.SHOW_ORDER if memory.shown is Do.READ_BACK and memory.order_id else memory.shown
 
 
 def _decide(

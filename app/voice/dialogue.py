@@ -78,6 +78,16 @@ class Memory:
             offered=tuple((choice, label) for choice, label in stored["offered"]),
         )
 
+    @property
+    def again(self) -> Do:
+        """How to show again what was shown: an order as it stands by now, everything else as it was.
+
+        Never something that acts: hearing it again opens, confirms and cancels nothing.
+        """
+        if self.shown in (Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY):
+            return Do.SHOW_ORDER if self.order_id else Do.HOME
+        return self.shown
+
     def dump(self) -> dict[str, Any]:
         """For a conversation row."""
         return {
@@ -197,7 +207,7 @@ def on_speech(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) 
         return _cancel(memory)
     if heard.intent is Intent.BACK:
         return _back(memory, cards)
-    return Move(memory.shown, memory)  # REPEAT
+    return Move(memory.again, memory)  # REPEAT
 
 
 def _top_up(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) -> Move:
@@ -253,7 +263,7 @@ def on_choice(memory: Memory, choice: str, cards: Sequence[KnownCard]) -> Move:
         "bind_card": lambda: _shown(Do.BIND_CARD, memory),
         "cancel": lambda: _cancel(memory),
         "back": lambda: _back(memory, cards),
-        "repeat": lambda: Move(memory.shown, memory),
+        "repeat": lambda: Move(memory.again, memory),
     }
     if name not in simple:
         raise AppError("choice_unknown")

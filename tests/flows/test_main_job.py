@@ -122,6 +122,14 @@ def test_balance_history_help_and_say_it_again_work_by_touch(world: World) -> No
     assert elder.tap("home")["screen"]["title"] == elder.ok("GET", "/api/v1/screen")["screen"]["title"]
 
 
+def test_hearing_the_read_back_again_opens_no_second_order(world: World) -> None:
+    elder = world.elder()
+    elder.tap("top_up")
+    read_back = elder.tap("amount:5000")["screen"]
+    assert elder.tap("repeat")["screen"] == read_back
+    assert len(elder.ok("GET", "/api/v1/orders")["orders"]) == 1
+
+
 def test_after_ten_quiet_minutes_the_conversation_starts_at_home(world: World) -> None:
     elder = world.elder()
     elder.tap("top_up")

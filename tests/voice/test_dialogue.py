@@ -162,7 +162,7 @@ def test_back_from_the_read_back_asks_for_the_sum_and_from_elsewhere_goes_home()
 
 
 def test_say_it_again_shows_the_same_and_changes_nothing() -> None:
-    assert on_speech(READ_BACK, said(Intent.REPEAT), ONE) == Move(Do.READ_BACK, READ_BACK)
+    assert on_speech(READ_BACK, said(Intent.REPEAT), ONE) == Move(Do.SHOW_ORDER, READ_BACK)
     assert on_choice(AMOUNT_ASKED, "repeat", ONE) == Move(Do.ASK_AMOUNT, AMOUNT_ASKED)
 
 
