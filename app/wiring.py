@@ -44,8 +44,6 @@ def application(settings: Settings | None, deps: Deps | None) -> APIFlask:
         docs_oauth2_redirect_path=None,
         static_folder=None,  # type: ignore[arg-type]  # /static/ is the built page's own
     )
-    app.json.ensure_ascii = False  # type: ignore[attr-defined]  # what people hear is Chinese: half the bytes
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["SQLALCHEMY_DATABASE_URI"] = deps.database.engine.url.render_as_string(hide_password=False)
     db.init_app(app)
     Migrate(app, db, directory=str(REPOSITORY / "migrations"))

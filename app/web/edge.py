@@ -67,6 +67,9 @@ def is_public(app: Flask, endpoint: str | None) -> bool:
 class BoundedJson(DefaultJSONProvider):
     """JSON that nests thousands deep is malformed like any other, not a fault of ours."""
 
+    ensure_ascii = False  # what people hear is Chinese: half the bytes
+    sort_keys = False
+
     def loads(self, s: str | bytes, **kwargs: Any) -> Any:
         try:
             return super().loads(s, **kwargs)
