@@ -52,6 +52,7 @@ def _order_rounds(result: dict[str, Any], place: Axes) -> None:
     for name, color in (("ours", GOOD), ("textbook", SHORT), ("pgbench", PLAIN)):
         place.plot(range(1, len(rounds[name]) + 1), rounds[name], "o-", color=color, label=name)
     place.set_yscale("log")
+    place.xaxis.get_major_locator().set_params(integer=True)
     place.set_xlabel("round")
     place.set_ylabel("orders a second (log)")
     place.set_title("order path on one PostgreSQL")
