@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import selectors
+import multiprocessing
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-
-STUCK_SECONDS = 30.0
-_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+from multiprocessing.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,80 +40,67 @@ def request_bytes(method: str, path: str, body: bytes = b"", token: str = "") ->
     return "\r\n".join(head).encode() + b"\r\n\r\n" + body
 
 
+def _answer(connection: socket.socket) -> int:
+    """Read one answer with a Content-Length; returns its status."""
+    data = connection.recv(65536)
+    while b"\r\n\r\n" not in data:
+        more = connection.recv(65536)
+        if not more:
+            return 0
+        data += more
+    head, _, rest = data.partition(b"\r\n\r\n")
+    length = 0
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+    while len(rest) < length:
+        more = connection.recv(65536)
+        if not more:
+            return 0
+        rest += more
+    return int(head[9:12])
+
+
+def _connection_loop(
+    port: int, requests: Iterator[bytes], stop_at: float, found: list[tuple[int, float]]
+) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while True:
+            begun = time.perf_counter()
+            if begun >= stop_at:
+                return
+            connection.sendall(next(requests))
+            found.append((_answer(connection), time.perf_counter() - begun))
+
+
 Requests = Callable[[int], Iterator[bytes]]
 
 
-@dataclass(slots=True)
-class _Client:
-    """One connection: its requests, what of the answer has come, and when the request went."""
-
-    connection: socket.socket
-    requests: Iterator[bytes]
-    came: bytes = b""
-    sent_at: float = 0.0
-
-    def send(self) -> None:
-        request = next(self.requests)
-        self.came, self.sent_at = b"", time.perf_counter()
-        self.connection.sendall(request)
-
-    def receive(self) -> int | None:
-        """The status once the whole answer is here, 0 when the server hung up."""
-        more = self.connection.recv(65536)
-        if not more:
-            return 0
-        self.came += more
-        head, found, body = self.came.partition(b"\r\n\r\n")
-        if not found:
-            return None
-        length = int(_LENGTH.search(head)[1])  # type: ignore[index]  # every answer of ours has one
-        return int(head[9:12]) if len(body) >= length else None
+def _client(port: int, make: Requests, number: int, seconds: float, pipe: Connection) -> None:
+    found: list[tuple[int, float]] = []
+    _connection_loop(port, make(number), time.perf_counter() + seconds, found)
+    pipe.send(found)
+    pipe.close()
 
 
 def run(port: int, make: Requests, connections: int, seconds: float) -> Load:
-    """Load `port` over that many connections from this one process; `make(n)` yields the requests of
-    connection n."""
-    selector = selectors.DefaultSelector()
-    for number in range(connections):
-        connection = socket.create_connection(("127.0.0.1", port), timeout=30)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_READ, _Client(connection, make(number)))
-    clients = [key.data for key in selector.get_map().values()]
+    """Load `port` with one process a connection; `make(n)` yields the requests of connection n."""
+    context = multiprocessing.get_context("fork")
+    clients = []
     begun = time.perf_counter()
-    for client in clients:
-        client.send()
-    latencies, bad = _until(selector, len(clients), begun + seconds)
-    elapsed = time.perf_counter() - begun
-    for client in clients:
-        client.connection.close()
-    selector.close()
-    return Load(elapsed, len(latencies), bad, sorted(latencies))
-
-
-def _until(selector: selectors.BaseSelector, waiting: int, stop_at: float) -> tuple[list[float], int]:
-    """Answers until `stop_at` and those on their way then: seconds of the good ones, count of the bad."""
-    latencies: list[float] = []
-    bad = 0
-    while waiting:
-        ready = selector.select(STUCK_SECONDS)
-        if not ready:
-            raise TimeoutError(f"no answer within {STUCK_SECONDS} s")
-        for key, _events in ready:
-            client: _Client = key.data
-            status = client.receive()
-            if status is None:
-                continue
-            now = time.perf_counter()
-            if 200 <= status < 300:
-                latencies.append(now - client.sent_at)
-            else:
-                bad += 1
-            if now < stop_at and status:
-                client.send()
-            else:
-                waiting -= 1
-                selector.unregister(client.connection)
-    return latencies, bad
+    for number in range(connections):
+        ours, theirs = context.Pipe()
+        client = context.Process(target=_client, args=(port, make, number, seconds, theirs))
+        client.start()
+        clients.append((client, ours))
+    results = [result for _client, ours in clients for result in ours.recv()]
+    for client, _ours in clients:
+        client.join()
+    elapsed = max(seconds, time.perf_counter() - begun)
+    good = sorted(latency for status, latency in results if 200 <= status < 300)
+    return Load(elapsed, len(good), len(results) - len(good), good)
 
 
 def wait_until_answering(port: int, seconds: float = 30.0) -> None:
