@@ -8,6 +8,7 @@ four writers), so a write first takes a file lock, which keeps the throughput an
 from __future__ import annotations
 
 import fcntl
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -114,18 +115,21 @@ class Database:
         else:
             self.engine = _postgres_engine(parsed)
             # A single statement needs no BEGIN and no COMMIT: round trips saved, with connections of
-            # their own, because switching a connection back and forth costs as much.
+            # their own, because switching a connection back and forth costs as much, and one kept for
+            # each thread, because fetching it from the pool costs as much as the statement.
             self._single = _postgres_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+        self._kept = threading.local()
 
     def close(self) -> None:
         """Close all connections; the database may be used again."""
+        self._kept = threading.local()
         self._single.dispose()
         self.engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """For reading; nothing may be written in it."""
-        with self._single.connect() as connection:
+        with self._one() if self._single is not self.engine else self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -141,12 +145,30 @@ class Database:
     @contextmanager
     def write_one(self) -> Iterator[Connection]:
         """For exactly one statement, which is its own transaction on PostgreSQL: no BEGIN, no COMMIT."""
-        if self._single is not self.engine:
-            with self._single.connect() as connection:
-                yield connection
-        else:
-            with self.write() as connection:
-                yield connection
+        with self._one() if self._single is not self.engine else self.write() as connection:
+            yield connection
+
+    @contextmanager
+    def _one(self) -> Iterator[Connection]:
+        """This thread's connection for single statements; another one while it is in use further up."""
+        kept: Connection | None = getattr(self._kept, "connection", None)
+        rested = time.monotonic() - getattr(self._kept, "used_at", 0.0)
+        if kept is None or kept.invalidated or rested > RESTED_SECONDS:
+            if kept is not None:
+                kept.close()
+            kept = self._single.connect()  # pings what has rested
+        self._kept.connection = None
+        try:
+            yield kept
+            if kept.in_transaction():
+                kept.rollback()  # ends what SQLAlchemy believes is one; nothing is sent
+        except BaseException:
+            kept.close()
+            raise
+        if self._kept.connection is not None:  # one was kept further down
+            kept.close()
+            return
+        self._kept.connection, self._kept.used_at = kept, time.monotonic()
 
     @contextmanager
     def _write_lock(self) -> Iterator[None]:

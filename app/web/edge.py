@@ -8,9 +8,11 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g
+from flask import request as flask_request
 from flask.json.provider import DefaultJSONProvider
 from prometheus_client import Counter, Histogram
 
@@ -35,6 +37,8 @@ SECONDS = Histogram(
     ["endpoint"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
 )
+
+ALWAYS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -77,7 +81,19 @@ class BoundedJson(DefaultJSONProvider):
             raise ValueError("nested too deeply") from None
 
 
-def _check_body(endpoint: str) -> None:
+@cache
+def _series(endpoint: str, status: int) -> tuple[Counter, Histogram]:
+    """The two time series of an answer, found once: few endpoints, few statuses."""
+    return REQUESTS.labels(endpoint, str(status)), SECONDS.labels(endpoint)
+
+
+def _this_request() -> Request:
+    """The request itself: the proxy would look it up again at each of a dozen questions."""
+    found: Request = flask_request._get_current_object()  # type: ignore[attr-defined]
+    return found
+
+
+def _check_body(request: Request, endpoint: str) -> None:
     """A body must say that it is what this endpoint takes. A notice is judged by its signature instead."""
     unmeasured = request.content_length is None and "Transfer-Encoding" in request.headers
     ours = request.path.startswith("/api/v1/") and not endpoint.startswith("callbacks.")
@@ -98,30 +114,32 @@ def install(app: Flask) -> None:
 
     @app.before_request
     def _enter() -> None:
+        request = _this_request()
         g.started = time.perf_counter()
         given = request.headers.get("X-Request-Id", "")
         g.request_id = given if _REQUEST_ID.match(given) else f"req_{secrets.token_hex(12)}"
-        limit = LIMITS.get(request.endpoint or "", JSON_LIMIT)
+        endpoint, length = request.endpoint or "", request.content_length
+        limit = LIMITS.get(endpoint, JSON_LIMIT)
         request.max_content_length = limit
-        if request.content_length is not None and request.content_length > limit:
+        if length is not None and length > limit:
             raise AppError("request_too_large")  # before a byte of the body is read
         if not is_public(app, request.endpoint):
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             g.actor = authenticate(deps(), token if scheme == "Bearer" else "")
-        _check_body(request.endpoint or "")
+        _check_body(request, endpoint)
 
     @app.after_request
     def _leave(response: Response) -> Response:
+        request = _this_request()
         seconds = time.perf_counter() - g.get("started", time.perf_counter())
         endpoint = request.endpoint or "unknown"
-        response.headers["X-Request-Id"] = g.get("request_id", "-")
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers.extend({"X-Request-Id": g.get("request_id", "-"), **ALWAYS})
         response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
         if request.path.startswith(("/api/", "/sandbox/")):
             response.headers.setdefault("Cache-Control", "no-store")
-        REQUESTS.labels(endpoint, str(response.status_code)).inc()
-        SECONDS.labels(endpoint).observe(seconds)
+        requests, taken = _series(endpoint, response.status_code)
+        requests.inc()
+        taken.observe(seconds)
         if log.isEnabledFor(logging.INFO):
             log.info(
                 "request",
