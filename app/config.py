@@ -85,6 +85,7 @@ class Settings:
     speech: SpeechSettings
     session_days: int = 30
     log_level: str = "INFO"
+    calendar_dir: Path | None = None  # years of the holiday calendar that are added or replaced
 
     @property
     def sandbox(self) -> bool:
@@ -153,6 +154,7 @@ class _Reader:
             speech=self._speech(),
             session_days=self.number("SESSION_DAYS", 30, 1, 180),
             log_level=self._log_level(),
+            calendar_dir=self._calendar_dir(),
         )
         if production and not settings.public_url.startswith("https://"):
             self.faults.append("ANXIN_PUBLIC_URL must be https in production")
@@ -181,12 +183,28 @@ class _Reader:
         return keys
 
     def _city(self) -> str:
-        from app.domain.cities import cities
+        from app.domain.cities import FaultyCity, cities
 
         name = self.text("CITY", "guangzhou")
-        if name not in cities():
-            self.faults.append(f"ANXIN_CITY is {name!r}, not one of {', '.join(cities())}")
+        try:
+            known = cities()
+        except FaultyCity as fault:
+            self.faults += fault.faults
+            return name
+        if name not in known:
+            self.faults.append(f"ANXIN_CITY is {name!r}, not one of {', '.join(known)}")
         return name
+
+    def _calendar_dir(self) -> Path | None:
+        from app.domain.calendar import FaultyCalendar, calendar
+
+        given = self.text("CALENDAR_DIR", "")
+        folder = Path(given).resolve() if given else None
+        try:
+            calendar(folder)
+        except FaultyCalendar as fault:
+            self.faults += [f"ANXIN_CALENDAR_DIR: {told}" if folder else told for told in fault.faults]
+        return folder
 
     def _wechat(self, production: bool) -> WeChatSettings:
         sandbox_url = self.text("SANDBOX_URL", "http://127.0.0.1:8001").rstrip("/")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from app.domain.cards import clean_card_number, clean_nickname
 from app.domain.money import yuan_text
+from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
 from app.flows import views
@@ -28,13 +29,12 @@ class Bound:
 
 
 def by_number(deps: Deps, actor: Actor, text: str, nickname: str | None) -> Bound:
-    """Bind a typed or scanned number. AppError card_number_malformed, card_other_city, card_unknown,
-    card_blocked, card_system_unavailable, too_many_cards."""
+    """Bind a typed or scanned number. AppError card_number_malformed, card_other_city, card_other_city_chip,
+    card_issuer_unknown, card_unknown, card_blocked, card_system_unavailable, too_many_cards."""
     number = clean_card_number(text)
     if number is None:
         raise AppError("card_number_malformed")
-    if not number.startswith(deps.city.card_prefixes):
-        raise AppError("card_other_city", card_name=deps.city.card_name)
+    allowed_route(number, deps.city)
     facts = _facts(deps, number)
     with deps.database.write() as tx:
         card = cards.bind(tx, actor.user_id, facts, clean_nickname(nickname), deps.clock.now())

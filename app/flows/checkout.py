@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from app.domain import limits
+from app.domain.cities import IdentityRule
 from app.domain.ids import Kind, new_id
 from app.domain.orders import (
     CONFIRMATION_WINDOW,
@@ -19,6 +20,7 @@ from app.domain.orders import (
     State,
     read_back_hash,
 )
+from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
 from app.flows import settle, views
@@ -44,7 +46,7 @@ def view(deps: Deps, order: Order, payment: dict[str, str] | None = None) -> Ord
     """Render an order as it stands now."""
     with deps.database.read() as tx:
         card = cards.get(tx, order.card_id)
-    return OrderView(order, card, views.order_screen(deps.city, order, card, payment))
+    return OrderView(order, card, views.order_screen(deps.city, order, card, payment, deps.calendar))
 
 
 def open_order(
@@ -53,13 +55,12 @@ def open_order(
     """Write an order that awaits confirmation and read it back. Nothing outside is called.
 
     The same client key with the same wish is the same order. AppError: card_not_found, method_not_offered,
-    amount_too_small, amount_too_large, card_needs_writing, client_key_reused.
+    amount_too_small, amount_too_large, real_name_required, card_needs_writing, client_key_reused.
     """
     now = deps.clock.now()
-    method = deps.city.method(method_name)
-    if method is None:
-        raise AppError("method_not_offered")
+    method = limits.offered_method(deps.city, method_name)
     limits.check_amount(method, amount_fen)
+    _check_real_name(deps, actor, card_id)
     fee_fen = method.fee_fen(amount_fen)
     wish = json.dumps([card_id, amount_fen, method_name])
     values = {
@@ -79,7 +80,14 @@ def open_order(
     }
     with deps.database.write_one() as tx:
         order, card = orders.open_order(tx, values, CardMode.ACCOUNT, now)
-    return OrderView(order, card, views.order_screen(deps.city, order, card))
+    return OrderView(order, card, views.order_screen(deps.city, order, card, days=deps.calendar))
+
+
+def _check_real_name(deps: Deps, actor: Actor, card_id: str) -> None:
+    """Where only real-name cards may pay, no order is written for another; `confirm` asks the card system."""
+    if deps.city.entry.identity is IdentityRule.REAL_NAME:
+        with deps.database.read() as tx:
+            limits.check_real_name(deps.city, cards.get_for(tx, actor.user_id, card_id).registered)
 
 
 def find(deps: Deps, actor: Actor, order_id: str) -> OrderView:
@@ -95,8 +103,9 @@ def history(deps: Deps, actor: Actor, limit: int, before: str | None = None) -> 
         found = orders.history(tx, actor.user_id, limit, before)
         owned = {order.card_id: cards.get(tx, order.card_id) for order in found}
     return [
-        OrderView(order, owned[order.card_id], views.order_screen(deps.city, order, owned[order.card_id]))
+        OrderView(order, card, views.order_screen(deps.city, order, card, days=deps.calendar))
         for order in found
+        for card in (owned[order.card_id],)
     ]
 
 
@@ -104,8 +113,9 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
     """The person said yes to exactly what was read back: ask WeChat for the payment.
 
     Repeating is safe: WeChat's prepay is re-entrant by order id. AppError: order_not_found,
-    read_back_changed, order_over, balance_ceiling, card_blocked, card_system_unavailable,
-    payment_unavailable (confirm again), payment_refused (the order is cancelled).
+    read_back_changed, order_over, real_name_required, balance_ceiling, card_blocked, card_other_city (the
+    partner's cards are no longer taken), card_system_unavailable, payment_unavailable (confirm again),
+    payment_refused (the order is cancelled).
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
@@ -127,7 +137,7 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
                 raise AppError("order_over") from None
     else:
         order = settle.ask_wechat(deps, order, now)  # confirmed before: never offer to pay twice
-    return _ask_for_payment(deps, order, now)
+    return _ask_for_payment(deps, order, card, now)
 
 
 def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
@@ -135,12 +145,13 @@ def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     now = deps.clock.now()
     with deps.database.read() as tx:
         order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        card = cards.get(tx, order.card_id)
     if order.state is not State.AWAITING_PAYMENT:
         return view(deps, order)
     if order.expires_at <= now:
         return view(deps, settle.expire(deps, order, now))
     order = settle.ask_wechat(deps, order, now)  # never offer to pay twice
-    return _ask_for_payment(deps, order, now)
+    return _ask_for_payment(deps, order, card, now)
 
 
 def _payers_own(order: Order, actor: Actor) -> Order:
@@ -151,24 +162,27 @@ def _payers_own(order: Order, actor: Actor) -> Order:
 
 
 def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
+    allowed_route(card.card_number, deps.city)
     try:
         facts = deps.card_system.find(card.card_number)
     except Refused as no:
         raise AppError("card_blocked") from no
     except (Unavailable, Unknown) as silence:
         raise AppError("card_system_unavailable") from silence
+    limits.check_real_name(deps.city, facts.registered)
     limits.check_ceiling(facts.balance_fen, amount_fen, facts.registered)
 
 
-def _ask_for_payment(deps: Deps, order: Order, now: datetime) -> OrderView:
+def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> OrderView:
     if order.state is not State.AWAITING_PAYMENT:
         return view(deps, order)
     prepay_id = order.prepay_id
     if prepay_id is None:
+        card_name = views.issuer(deps.city, card).card_name
         request = PaymentRequest(
             order_id=order.id,
             amount_fen=order.total_fen,
-            description=replies.phrase("payment_description", card_name=deps.city.card_name),
+            description=replies.phrase("payment_description", card_name=card_name),
             payer_openid=order.payer_openid,
             expires_at=order.expires_at,
         )

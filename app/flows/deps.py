@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from app.config import Settings
+from app.domain.calendar import Calendar, calendar
 from app.domain.cities import City, cities
 from app.ports import (
     Barcodes,
@@ -48,3 +49,8 @@ class Deps:
     def city(self) -> City:
         """The city this installation serves."""
         return cities()[self.settings.city]
+
+    @property
+    def calendar(self) -> Calendar:
+        """The workdays in force: the shipped years and the installation's own."""
+        return calendar(self.settings.calendar_dir)

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from app.domain.arrival import promise
+from app.domain.calendar import Calendar
 from app.domain.cards import last_four
 from app.domain.cities import City
 from app.domain.clock import SHANGHAI
 from app.domain.money import yuan_short, yuan_text
 from app.domain.orders import TRUTH, State
+from app.domain.regions import issuer_of
 from app.domain.screens import Choice, Line, Screen
 from app.store.cards import Card
 from app.store.orders import Order
@@ -21,20 +23,39 @@ from app.voice.amounts import spoken_amount, spoken_digits
 QUICK_AMOUNTS_FEN = (5_000, 10_000, 20_000)
 
 
+def issuer(city: City, card: Card) -> City:
+    """The city whose card this is: a partner's card is called what its own city calls it."""
+    return issuer_of(card.card_number) or city
+
+
+def card_name(city: City, card: Card) -> str:
+    """The card's nickname, or its city's name for its cards."""
+    return card.nickname or issuer(city, card).card_name
+
+
 def card_label(city: City, card: Card) -> str:
     """What to call a card on screen: "羊城通，尾号0216"."""
-    return replies.phrase("card", name=card.nickname or city.card_name, last_four=card.last_four)
+    return replies.phrase("card", name=card_name(city, card), last_four=card.last_four)
 
 
 def spoken_card(city: City, card: Card) -> str:
     """The same, as it is read aloud."""
     digits = spoken_digits(last_four(card.card_number))
-    return replies.phrase("card", name=card.nickname or city.card_name, last_four=digits)
+    return replies.phrase("card", name=card_name(city, card), last_four=digits)
 
 
-def _facts(city: City, order: Order, card: Card) -> dict[str, Any]:
-    fee_name = "fee" if order.fee_fen else "fee_none"
-    words = promise(city, order.paid_at or order.created_at).words
+def fee_texts(fee_fen: int, total_fen: int) -> tuple[str, str]:
+    """A fee for the eye and for the ear; the ear also hears what is paid in all."""
+    if not fee_fen:
+        return replies.phrase("fee_none"), replies.phrase("fee_none")
+    said = replies.phrase("fee_aloud", fee_words=spoken_amount(fee_fen), total_words=spoken_amount(total_fen))
+    return replies.phrase("fee", fee=yuan_short(fee_fen)), said
+
+
+def _facts(city: City, order: Order, card: Card, days: Calendar | None) -> dict[str, Any]:
+    fee, fee_words = fee_texts(order.fee_fen, order.total_fen)
+    promised = promise(city, order.paid_at or order.created_at, days, issuer(city, card))
+    words = promised.paid_words if order.paid_at else promised.words
     facts: dict[str, Any] = {
         "card": card_label(city, card),
         "spoken_card": spoken_card(city, card),
@@ -44,7 +65,8 @@ def _facts(city: City, order: Order, card: Card) -> dict[str, Any]:
         "amount_words": spoken_amount(order.amount_fen),
         "total": yuan_short(order.total_fen),
         "total_words": spoken_amount(order.total_fen),
-        "fee_words": replies.phrase(fee_name, fee=yuan_short(order.fee_fen)),
+        "fee": fee,
+        "fee_words": fee_words,
         "promise": replies.phrase(words),
     }
     if order.balance_after_fen is not None:
@@ -63,10 +85,20 @@ def _template(order: Order) -> str:
     )
 
 
-def order_screen(city: City, order: Order, card: Card, payment: dict[str, str] | None = None) -> Screen:
-    """The screen of an order as it stands. With `payment`, the payer is asked to pay now."""
+def order_screen(
+    city: City,
+    order: Order,
+    card: Card,
+    payment: dict[str, str] | None = None,
+    days: Calendar | None = None,
+) -> Screen:
+    """The screen of an order as it stands. With `payment`, the payer is asked to pay now.
+
+    `days` is the calendar in force, by default the shipped one.
+    """
     template = "pay" if payment is not None else _template(order)
-    return replies.screen(template, steps=city.step_budget, payment=payment, **_facts(city, order, card))
+    facts = _facts(city, order, card, days)
+    return replies.screen(template, steps=city.step_budget, payment=payment, **facts)
 
 
 def plain(city: City, name: str, **facts: Any) -> Screen:

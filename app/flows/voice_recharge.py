@@ -82,7 +82,7 @@ def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
         return _render(deps, actor, conversation, Move(memory.again, memory), owned, now)
     heard: tuple[str, ...] = ()
     understood: Understanding | None = None
-    known = [KnownCard(card.id, card.nickname or deps.city.card_name) for card in owned]
+    known = [KnownCard(card.id, views.card_name(deps.city, card)) for card in owned]
     if told.clip is not None:
         listened = deps.speech.hear(told.clip)
         heard = tuple(hypothesis.text for hypothesis in listened.hypotheses)

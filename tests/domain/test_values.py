@@ -1,23 +1,18 @@
-"""Money as text, ids, card numbers, cities and limits."""
+"""Money as text, ids, card numbers, clocks and screens."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.arrival import promise
 from app.domain.cards import clean_card_number, clean_nickname
-from app.domain.cities import FaultyCity, cities
 from app.domain.clock import FakeClock, as_utc, business_day, iso
 from app.domain.ids import Kind, is_id, new_id
-from app.domain.limits import check_amount, check_ceiling
 from app.domain.money import yuan_short, yuan_text
 from app.domain.screens import Choice, Next, Screen
-from app.errors import AppError
 
 
 @pytest.mark.parametrize(
@@ -77,62 +72,6 @@ def test_a_nickname_is_only_what_can_be_read_aloud() -> None:
     assert clean_nickname("老伴的卡!<b>") == "老伴的卡b"
     assert clean_nickname("  ") is None and clean_nickname(None) is None
     assert len(clean_nickname("很" * 50) or "") == 12
-
-
-def test_every_city_file_is_sound_and_guangzhou_keeps_its_three_steps() -> None:
-    guangzhou = cities()["guangzhou"]
-    assert guangzhou.step_budget == 3
-    method = guangzhou.method("wechat_balance")
-    assert method is not None and (method.min_fen, method.max_fen, method.fee_fen(5000)) == (5000, 200_000, 0)
-
-
-def test_faulty_cities_are_refused_with_every_fault_listed(tmp_path: Path) -> None:
-    (tmp_path / "atlantis.toml").write_text('name = "elsewhere"\n')
-    (tmp_path / "utopia.toml").write_text(
-        'name="utopia"\nlabel="x"\ncard_name="x"\ncard_prefixes=["12"]\nstep_budget=9\nclearing="realtime"\n'
-        'hotline="1"\ndialects=[]\nsurprise=1\n[[methods]]\nname="m"\nlabel="m"\nmin_fen=5\nmax_fen=1\nfee_bps=0\n'
-    )
-    with pytest.raises(FaultyCity) as caught:
-        cities(tmp_path)
-    assert len(caught.value.faults) == 5
-
-
-@pytest.mark.parametrize(
-    ("fen", "code"),
-    [(4999, "amount_too_small"), (5000, None), (200_000, None), (200_001, "amount_too_large")],
-)
-def test_limits_are_exact_to_the_fen(fen: int, code: str | None) -> None:
-    method = cities()["guangzhou"].methods[0]
-    if code is None:
-        check_amount(method, fen)
-    else:
-        with pytest.raises(AppError, match=code):
-            check_amount(method, fen)
-
-
-@pytest.mark.parametrize(
-    ("balance", "amount", "registered", "fits"),
-    [
-        (450_000, 50_000, True, True),
-        (450_001, 50_000, True, False),
-        (50_000, 50_000, False, True),
-        (50_001, 50_000, False, False),
-    ],
-)
-def test_the_balance_never_passes_the_cards_ceiling(
-    balance: int, amount: int, registered: bool, fits: bool
-) -> None:
-    if fits:
-        check_ceiling(balance, amount, registered)
-    else:
-        with pytest.raises(AppError, match="balance_ceiling"):
-            check_ceiling(balance, amount, registered)
-
-
-def test_guangzhou_promises_seconds_on_a_holiday_too() -> None:
-    new_year = datetime(2027, 2, 6, 4, 0, tzinfo=UTC)
-    kept = promise(cities()["guangzhou"], new_year)
-    assert kept.by - new_year <= timedelta(seconds=60) and kept.words == "promise_seconds"
 
 
 def test_the_business_day_is_shanghais() -> None:

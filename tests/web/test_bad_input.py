@@ -332,7 +332,9 @@ def test_a_login_code_works_once(world: World) -> None:
         ("310487030000000000①", "card_number_malformed"),
         ("' OR 1=1 --", "card_number_malformed"),
         ("3104870399999999999", "card_unknown"),
-        ("3104870400000000001", "card_other_city"),
+        ("3105170000000000001", "card_other_city"),
+        ("3104870400000000001", "card_other_city_chip"),
+        ("3199999900000000001", "card_issuer_unknown"),
         ("3104870300000000008", "card_blocked"),
     ],
 )

@@ -178,7 +178,7 @@ BAD_PHOTOS = {
     "an archive": (lambda: zipped("card.jpg", b"x"), "photo_unreadable"),
     "more bytes than a photo has": (lambda: bytes(MAX_PHOTO_BYTES + 1), "photo_too_large"),
     "a barcode that is no card": (lambda: file_of(photo(code("HELLO-WORLD"))), "card_number_malformed"),
-    "the card of another city": (lambda: file_of(photo(code("3104870400000000001"))), "card_other_city"),
+    "the card of another city": (lambda: file_of(photo(code("3105170000000000001"))), "card_other_city"),
 }
 
 
