@@ -9,9 +9,9 @@ request" is success. Bad material from a person (a silent clip, a photo without 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -191,13 +191,18 @@ class RefundState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RefundRequest:
-    """Retried always with the same refund_id and the same values."""
+    """Retried always with the same refund_id and the same values.
+
+    `transaction_id` names the one payment to send back where an order has several (a second payment);
+    without it the order's own payment is meant. `total_fen` is what that payment took.
+    """
 
     refund_id: str
     order_id: str
     refund_fen: int
     total_fen: int
     reason: str
+    transaction_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,8 +236,38 @@ class NoticeRejected(Exception):
         self.reason = reason
 
 
+@dataclass(frozen=True, slots=True)
+class BillLine:
+    """One row of a trade bill: a payment (`refund_id` None) or a refund that was applied for.
+
+    `amount_fen` is what the payer paid, or what the refund sends back; `order_id` and `refund_id` are our
+    numbers, `transaction_id` and `wechat_refund_id` WeChat's. `state` is the bill's own text: SUCCESS for a
+    payment, the refund's status for a refund (never updated later).
+    """
+
+    at: datetime
+    transaction_id: str
+    order_id: str
+    amount_fen: int
+    state: str
+    refund_id: str | None = None
+    wechat_refund_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """One merchant's trades of one Asia/Shanghai day. `raw` is the file as it came, `sha1` its checksum."""
+
+    day: date
+    lines: tuple[BillLine, ...]
+    raw: bytes
+    sha1: str
+
+
 class WeChatPay(Protocol):
     """WeChat Pay v3 for one merchant."""
+
+    merchant_id: str
 
     def open(self, request: PaymentRequest) -> str:
         """Create (or re-enter) the JSAPI prepay and return its prepay_id (valid 2 h)."""
@@ -254,6 +289,14 @@ class WeChatPay(Protocol):
 
     def query_refund(self, refund_id: str) -> Refund | None:
         """None when WeChat has never seen this refund_id."""
+        ...
+
+    def trade_bill(self, day: date) -> Bill | None:
+        """The bill of a past day, there from 10:00 (Asia/Shanghai) of the next one; None: no trades that day.
+
+        Unavailable("STATEMENT_CREATING") while it is being made; Unknown for a file whose checksum, rows or
+        sums are wrong: a damaged bill is no bill.
+        """
         ...
 
     def read_notice(self, headers: Mapping[str, str], body: bytes, now: datetime) -> Notice:
@@ -294,6 +337,35 @@ class Credit:
     balance_fen: int
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    """One credit asked for in an end-of-day file."""
+
+    order_id: str
+    card_number: str
+    amount_fen: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of one line: exactly one of `credit` and `refused` (the card system's code) is set."""
+
+    order_id: str
+    credit: Credit | None
+    refused: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditLine:
+    """One credit in the card system's own file of a day."""
+
+    order_id: str
+    card_number: str
+    amount_fen: int
+    reference: str
+    at: datetime
+
+
 class CardSystem(Protocol):
     """The city card system. `order_id` is the request id: the same id never credits twice."""
 
@@ -305,6 +377,18 @@ class CardSystem(Protocol):
 
     def query(self, order_id: str) -> Credit | None:
         """What became of this credit; None when the card system never saw it."""
+        ...
+
+    def submit_batch(self, batch_id: str, lines: Sequence[BatchLine]) -> None:
+        """Hand an end-of-day file in. Repeating it is safe; Refused("batch_conflict") for other lines."""
+        ...
+
+    def batch_result(self, batch_id: str) -> tuple[BatchOutcome, ...] | None:
+        """An outcome for every line; None while the file is being worked through or was never seen."""
+        ...
+
+    def credits_of(self, day: date) -> tuple[CreditLine, ...]:
+        """Every credit of an Asia/Shanghai day, by the card system's clock (also those of batches)."""
         ...
 
 

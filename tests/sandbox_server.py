@@ -12,6 +12,12 @@
         sandbox.deliver()                 # deliver what is due now: [(order_id, event_type, status)]
         sandbox.release(order_id)         # let a held notice (amount ..06) go
         sandbox.send_notice(order_id, "forged")   # one faulty notice now; the receiver's status
+        sandbox.outage("primary", "refuses")      # who: primary standby cards messages; mode: refuses
+                                                  # silent lost none
+        sandbox.pay_late(order_id)        # the money comes although the trade expired or was closed
+        sandbox.pay_again(order_id)       # a second payment for a paid order; both: the transaction id
+        sandbox.settle_refund(refund_id)  # a person settles an ABNORMAL refund at WeChat
+        sandbox.set_card(number, balance_fen=0, behaviour="blocked", registered=False)
         sandbox.trades() refunds() notices() messages() cards() credits()      # rows as dicts
         sandbox.card("3104870300000000001")       # one card's row, with balance_fen
 
@@ -115,6 +121,25 @@ class Sandbox:
         ]
         return status
 
+    def outage(self, who: str, mode: str = "refuses") -> None:
+        self.ask("/sandbox/outages", {"who": who, "mode": mode})
+
+    def pay_late(self, order_id: str, **merchant: str) -> str:
+        told = self.ask("/sandbox/trades/pay-late", {"order_id": order_id, **merchant})
+        return str(told["transaction_id"])
+
+    def pay_again(self, order_id: str, **merchant: str) -> str:
+        return str(
+            self.ask("/sandbox/trades/pay-again", {"order_id": order_id, **merchant})["transaction_id"]
+        )
+
+    def settle_refund(self, refund_id: str, **merchant: str) -> None:
+        self.ask("/sandbox/refunds/settle", {"refund_id": refund_id, **merchant})
+
+    def set_card(self, card_number: str, **changes: Any) -> dict[str, Any]:
+        card: dict[str, Any] = self.ask("/sandbox/cards/set", {"card_number": card_number, **changes})
+        return card
+
     def _rows(self, name: str, **filters: str) -> list[dict[str, Any]]:
         response = requests.get(f"{self.base_url}/sandbox/{name}", params=filters, timeout=10)
         response.raise_for_status()
@@ -135,6 +160,9 @@ class Sandbox:
 
     def cards(self) -> list[dict[str, Any]]:
         return self._rows("cards")
+
+    def outages(self) -> list[dict[str, Any]]:
+        return self._rows("outages")
 
     def credits(self) -> list[dict[str, Any]]:
         return self._rows("credits")

@@ -6,12 +6,10 @@ an empty 204; what cannot be verified is Unknown, because somebody may stand bet
 
 from __future__ import annotations
 
-import json
-import logging
 import secrets
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
@@ -29,30 +27,25 @@ from app.ports import (
     TradeState,
     Unknown,
 )
-from app.providers.http import Answer, HttpClient, segment
-from app.providers.wechat_pay_codes import outcome
+from app.providers.http import segment
 from app.providers.wechat_pay_config import PayConfig
 from app.providers.wechat_pay_shapes import (
     Envelope,
     PrepayAnswer,
-    Problem,
     RefundAnswer,
     RefundTold,
     Transaction,
 )
 from app.providers.wechat_pay_signing import (
     NotGenuine,
-    authorization,
     check_signature,
     load_private_key,
-    load_public_key,
     pay_parameters,
     unseal,
 )
+from app.providers.wechat_pay_wire import SignedWire, read
 
 __all__ = ["PayConfig", "WeChatPayV3"]
-
-log = logging.getLogger(__name__)
 
 TRANSACTIONS = "/v3/pay/transactions"
 REFUNDS = "/v3/refund/domestic/refunds"
@@ -72,16 +65,15 @@ class WeChatPayV3:
         faults = config.faults()
         if faults:
             raise ValueError("WeChat Pay is not set up: " + "; ".join(faults))
+        self.merchant_id = config.merchant_id
         self._config = config
-        self._clock = clock
         self._key = load_private_key(config.merchant_private_key_pem)
-        self._keys = {serial: load_public_key(pem) for serial, pem in config.wechatpay_keys.items()}
         self._apiv3_key = config.apiv3_key.encode()
-        self._http = HttpClient(config.base_url, config.timeouts, config.standby_url)
+        self._wire = SignedWire(config, clock)
 
     def close_connections(self) -> None:
         """Give the pooled connections back."""
-        self._http.close()
+        self._wire.close()
 
     # --- payments ---
 
@@ -91,7 +83,7 @@ class WeChatPayV3:
             raise ValueError("expires_at must be aware")
         body = {
             "appid": self._config.app_id,
-            "mchid": self._config.merchant_id,
+            "mchid": self.merchant_id,
             "description": request.description[:127],
             "out_trade_no": request.order_id,
             "time_expire": request.expires_at.astimezone(_CHINA).isoformat(timespec="seconds"),
@@ -99,7 +91,7 @@ class WeChatPayV3:
             "amount": {"total": request.amount_fen, "currency": "CNY"},
             "payer": {"openid": request.payer_openid},
         }
-        return _read(PrepayAnswer, self._call("POST", f"{TRANSACTIONS}/jsapi", body)).prepay_id
+        return read(PrepayAnswer, self._wire.call("POST", f"{TRANSACTIONS}/jsapi", body)).prepay_id
 
     def pay_parameters(self, prepay_id: str, now: datetime) -> dict[str, str]:
         """What wx.requestPayment takes, signed."""
@@ -109,55 +101,57 @@ class WeChatPayV3:
 
     def query(self, order_id: str) -> Payment:
         """The trade as WeChat knows it; UNKNOWN_ORDER when it knows none."""
-        query = urlencode({"mchid": self._config.merchant_id})
+        query = urlencode({"mchid": self.merchant_id})
         try:
-            raw = self._call("GET", f"{TRANSACTIONS}/out-trade-no/{segment(order_id)}?{query}")
+            raw = self._wire.call("GET", f"{TRANSACTIONS}/out-trade-no/{segment(order_id)}?{query}")
         except Refused as no:
             if no.code == "ORDER_NOT_EXIST":
                 return Payment(order_id, TradeState.UNKNOWN_ORDER)
             raise
-        told = _read(Transaction, raw)
+        told = read(Transaction, raw)
         state = told.state()
-        if told.out_trade_no != order_id or told.mchid != self._config.merchant_id or state is None:
+        if told.out_trade_no != order_id or told.mchid != self.merchant_id or state is None:
             raise Unknown("answer_mismatch", "a trade we did not ask about, or an unlisted state")
         return told.payment(state)
 
     def close(self, order_id: str) -> None:
         """Close an unpaid trade; closing twice is fine. Refused("ORDER_PAID") when the money has come."""
         target = f"{TRANSACTIONS}/out-trade-no/{segment(order_id)}/close"
-        self._call("POST", target, {"mchid": self._config.merchant_id})
+        self._wire.call("POST", target, {"mchid": self.merchant_id})
 
     # --- refunds ---
 
     def refund(self, request: RefundRequest) -> Refund:
-        """Ask for a refund; repeating it with the same refund_id changes nothing."""
-        body = {
-            "out_trade_no": request.order_id,
+        """Ask for a refund; repeating it with the same refund_id changes nothing. With a transaction_id
+        that one payment is meant, otherwise the order's own."""
+        meant = (
+            {"out_trade_no": request.order_id}
+            if request.transaction_id is None
+            else {"transaction_id": request.transaction_id}
+        )
+        body = meant | {
             "out_refund_no": request.refund_id,
             "reason": request.reason[:80],
             "notify_url": self._config.refund_notify_url,
             "amount": {"refund": request.refund_fen, "total": request.total_fen, "currency": "CNY"},
         }
-        refund = self._refund(request.refund_id, self._call("POST", REFUNDS, body))
+        told = _refund_told(request.refund_id, self._wire.call("POST", REFUNDS, body))
+        refund = told.refund(RefundState(told.status))
         if (refund.order_id, refund.refund_fen) != (request.order_id, request.refund_fen):
             raise Unknown("answer_mismatch", "a refund of another order or amount")
+        if request.transaction_id not in (None, told.transaction_id):
+            raise Unknown("answer_mismatch", "a refund of another payment")
         return refund
 
     def query_refund(self, refund_id: str) -> Refund | None:
         """The refund as WeChat knows it, or None."""
         try:
-            raw = self._call("GET", f"{REFUNDS}/{segment(refund_id)}")
+            raw = self._wire.call("GET", f"{REFUNDS}/{segment(refund_id)}")
         except Refused as no:
             if no.code == "RESOURCE_NOT_EXISTS":
                 return None
             raise
-        return self._refund(refund_id, raw)
-
-    @staticmethod
-    def _refund(refund_id: str, raw: bytes) -> Refund:
-        told = _read(RefundAnswer, raw)
-        if told.out_refund_no != refund_id or told.status not in RefundState.__members__:
-            raise Unknown("answer_mismatch", "a refund we did not ask about, or an unlisted status")
+        told = _refund_told(refund_id, raw)
         return told.refund(RefundState(told.status))
 
     # --- notices ---
@@ -169,7 +163,7 @@ class WeChatPayV3:
             raise NoticeRejected("too_large")
         try:
             window = self._config.notice_window_seconds
-            check_signature(headers, body, self._keys, int(now.timestamp()), window)
+            check_signature(headers, body, self._wire.keys, int(now.timestamp()), window)
             envelope = _shaped(Envelope, body, "json")
             plaintext = unseal(self._apiv3_key, envelope.resource.sealed())
         except NotGenuine as fault:
@@ -206,72 +200,13 @@ class WeChatPayV3:
             refund=told.refund(RefundState(told.refund_status)),
         )
 
-    # --- the wire ---
 
-    def _call(self, method: str, target: str, body: dict[str, Any] | None = None) -> bytes:
-        """One signed exchange; returns the verified body of a 2xx answer."""
-        raw = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = {
-            "Authorization": authorization(
-                self._key,
-                self._config.merchant_id,
-                self._config.merchant_serial,
-                method=method,
-                target=target,
-                timestamp=int(self._clock.now().timestamp()),
-                nonce=secrets.token_hex(16),
-                body=raw,
-            ),
-            "Accept": "application/json",
-            "Wechatpay-Serial": self._config.wechatpay_serial,
-        }
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        answer = self._http.send(method, target, headers, raw if body is not None else None)
-        if answer.status in (200, 204):
-            self._verify(answer)
-            return answer.body
-        return self._fail(method, target, answer)
-
-    def _verify(self, answer: Answer) -> None:
-        now = int(self._clock.now().timestamp())
-        try:
-            check_signature(answer.headers, answer.body, self._keys, now, self._config.notice_window_seconds)
-        except NotGenuine as fault:
-            log.error("wechat pay answer not verifiable", extra={"reason": fault.reason})
-            raise Unknown(f"answer_{fault.reason}") from None
-
-    def _fail(self, method: str, target: str, answer: Answer) -> bytes:
-        """Raise what an answer that is not 200 or 204 means.
-
-        WeChat does not sign every refusal, so an unsigned one is taken at its word, as the official SDKs
-        do; a signed one must verify.
-        """
-        if "Wechatpay-Signature" in answer.headers:
-            self._verify(answer)
-        try:
-            code: str | None = Problem.model_validate_json(answer.body).code
-        except ValidationError:
-            code = None
-        log.warning(
-            "wechat pay refused or failed",
-            extra={
-                "method": method,
-                "target": target.partition("?")[0],
-                "status": answer.status,
-                "vendor_code": code,
-                "vendor_request_id": answer.headers.get("Request-ID"),
-            },
-        )
-        raise outcome(answer.status, code)(code or f"http_{answer.status}")
-
-
-def _read(shape: type[_Shape], raw: bytes) -> _Shape:
-    """A verified answer as `shape`; Unknown when it is not."""
-    try:
-        return shape.model_validate_json(raw)
-    except ValidationError:
-        raise Unknown("answer_shape", shape.__name__) from None
+def _refund_told(refund_id: str, raw: bytes) -> RefundAnswer:
+    """What WeChat says of the refund we asked about; its status is one we know."""
+    told = read(RefundAnswer, raw)
+    if told.out_refund_no != refund_id or told.status not in RefundState.__members__:
+        raise Unknown("answer_mismatch", "a refund we did not ask about, or an unlisted status")
+    return told
 
 
 def _shaped(shape: type[_Shape], raw: bytes, reason: str) -> _Shape:

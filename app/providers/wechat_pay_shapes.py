@@ -93,6 +93,7 @@ class RefundFacts(BaseModel):
     refund_id: Text
     out_refund_no: Text
     out_trade_no: Text
+    transaction_id: Maybe[Text] = None
     success_time: Maybe[AwareDatetime] = None
     amount: RefundAmount
 

@@ -10,25 +10,29 @@ from app.domain.ids import Kind, new_id
 from app.ports import PaymentRequest, RefundRequest
 from app.providers.card_system_gateway import GatewayConfig
 from app.providers.http import Timeouts
-from app.providers.sandbox.keys import SandboxKeys
+from app.providers.sandbox.keys import MerchantKeys, SandboxKeys
 from app.providers.wechat import WeChatConfig
-from app.providers.wechat_pay import PayConfig
+from app.providers.wechat_pay import PayConfig, WeChatPayV3
 from tests.sandbox_server import Sandbox
 
 NOTIFY_URL = "https://anxin.example/api/v1/callbacks/wechat-pay"
 SHORT = Timeouts(connect_seconds=1.0, read_seconds=0.4)
 
 
-def pay_config(base_url: str, keys: SandboxKeys, **changes: Any) -> PayConfig:
+def pay_config(
+    base_url: str, keys: SandboxKeys, merchant: MerchantKeys | None = None, **changes: Any
+) -> PayConfig:
+    """The first merchant's configuration, or that of `merchant` (keys.standby)."""
+    merchant = merchant or keys
     values: dict[str, Any] = {
         "base_url": base_url,
         "app_id": keys.app_id,
-        "merchant_id": keys.merchant_id,
-        "merchant_serial": keys.merchant_serial,
-        "merchant_private_key_pem": keys.merchant_private_key_pem,
-        "apiv3_key": keys.apiv3_key,
-        "wechatpay_keys": keys.wechatpay_keys,
-        "wechatpay_serial": keys.public_key_id,
+        "merchant_id": merchant.merchant_id,
+        "merchant_serial": merchant.merchant_serial,
+        "merchant_private_key_pem": merchant.merchant_private_key_pem,
+        "apiv3_key": merchant.apiv3_key,
+        "wechatpay_keys": merchant.wechatpay_keys,
+        "wechatpay_serial": merchant.public_key_id,
         "notify_url": NOTIFY_URL,
         "refund_notify_url": NOTIFY_URL,
     }
@@ -53,6 +57,13 @@ def a_payment(sandbox: Sandbox, clock: FakeClock, amount_fen: int = 5000, **chan
         "expires_at": clock.now() + timedelta(minutes=10),
     }
     return PaymentRequest(**(values | changes))
+
+
+def paid(pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, amount_fen: int = 5000) -> PaymentRequest:
+    """A fresh order that was opened at this merchant and paid."""
+    request = a_payment(sandbox, clock, amount_fen)
+    assert sandbox.pay(pay.pay_parameters(pay.open(request), clock.now())) == "requestPayment:ok"
+    return request
 
 
 def a_refund(payment: PaymentRequest, refund_fen: int | None = None, **changes: Any) -> RefundRequest:

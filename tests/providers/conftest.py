@@ -48,6 +48,15 @@ def pay(sandbox: Sandbox, clock: FakeClock) -> Iterator[WeChatPayV3]:
 
 
 @pytest.fixture
+def standby(sandbox: Sandbox, clock: FakeClock) -> Iterator[WeChatPayV3]:
+    """The second merchant number, bound to the same app."""
+    keys = sandbox.keys
+    adapter = WeChatPayV3(pay_config(sandbox.base_url, keys, keys.standby), clock)
+    yield adapter
+    adapter.close_connections()
+
+
+@pytest.fixture
 def wechat(sandbox: Sandbox, clock: FakeClock) -> Iterator[WeChatApi]:
     adapter = WeChatApi(wechat_config(sandbox.base_url, sandbox.keys), clock)
     yield adapter

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,11 @@ from app.providers.sandbox.keys import KEYS_FILE, load_or_create_keys
 from app.providers.sandbox.notices import RETRY_SECONDS
 from app.providers.wechat_pay import WeChatPayV3
 from app.providers.wechat_pay_signing import authorization, load_private_key
-from tests.providers.adapters import NOTIFY_URL, a_payment, a_refund, pay_config
+from tests.providers.adapters import NOTIFY_URL, a_payment, a_refund, paid, pay_config
 from tests.providers.conftest import Inbox
 from tests.sandbox_server import Sandbox, running_sandbox, sandbox_keys
 
+GOOD_CARD = "3104870300000000001"
 REPOSITORY = Path(__file__).parent.parent.parent
 
 
@@ -176,6 +179,17 @@ def test_the_phone_side_says_what_is_wrong_with_a_request(sandbox: Sandbox) -> N
         ("/phone/subscribe", {"person": "amy", "template_ids": [1]}),
         ("/sandbox/notices/send", {"order_id": "x", "fault": "no such fault"}),
         ("/sandbox/notices/send", {"order_id": "x", "fault": "forged"}),
+        ("/sandbox/outages", {"who": "primary", "mode": "broken"}),
+        ("/sandbox/outages", {"who": "everybody", "mode": "none"}),
+        ("/sandbox/trades/pay-again", {"order_id": "x"}),
+        ("/sandbox/trades/pay-late", {"order_id": 1}),
+        ("/sandbox/trades/pay-late", {"order_id": "x", "merchant": "third"}),
+        ("/sandbox/refunds/settle", {"refund_id": "x"}),
+        ("/sandbox/cards/set", {"card_number": "1"}),
+        ("/sandbox/cards/set", {"card_number": GOOD_CARD, "balance_fen": -1}),
+        ("/sandbox/cards/set", {"card_number": GOOD_CARD, "balance_fen": True}),
+        ("/sandbox/cards/set", {"card_number": GOOD_CARD, "registered": 1}),
+        ("/sandbox/cards/set", {"card_number": GOOD_CARD, "behaviour": "rude"}),
     ):
         answer = requests.post(sandbox.base_url + path, json=body, timeout=5)
         assert answer.status_code == 400 and answer.json()["error"]
@@ -247,17 +261,15 @@ def test_another_client_is_served_and_understands_our_answers_and_notices(
 # --- notices ---
 
 
-def paid(pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, amount_fen: int = 5000) -> str:
-    request = a_payment(sandbox, clock, amount_fen)
-    assert sandbox.pay(pay.pay_parameters(pay.open(request), clock.now())) == "requestPayment:ok"
-    return request.order_id
+def paid_order(pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, amount_fen: int = 5000) -> str:
+    return paid(pay, sandbox, clock, amount_fen).order_id
 
 
 def test_a_notice_is_sent_until_it_is_taken_on_the_documented_schedule(
     pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, inbox: Inbox
 ) -> None:
     inbox.statuses = [500] * 100
-    order_id = paid(pay, sandbox, clock)
+    order_id = paid_order(pay, sandbox, clock)
     assert sum(RETRY_SECONDS) == 24 * 3600 + 4 * 60
     for sent, wait in enumerate(RETRY_SECONDS, start=1):
         assert len(inbox.received) == sent
@@ -274,7 +286,7 @@ def test_only_200_and_204_take_a_notice(
     pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, inbox: Inbox
 ) -> None:
     inbox.statuses = [302, 401, None, 204]
-    paid(pay, sandbox, clock)
+    paid_order(pay, sandbox, clock)
     for _ in range(3):
         clock.tick(seconds=30)
         sandbox.deliver()
@@ -285,12 +297,12 @@ def test_only_200_and_204_take_a_notice(
 def test_magic_amounts_choose_how_notices_arrive(
     pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, inbox: Inbox
 ) -> None:
-    paid(pay, sandbox, clock, 5004)
+    paid_order(pay, sandbox, clock, 5004)
     assert len(inbox.received) == 2
     twice = [json.loads(body)["id"] for _url, _headers, body in inbox.received]
     assert twice[0] == twice[1]
-    paid(pay, sandbox, clock, 5005)
-    held = paid(pay, sandbox, clock, 5006)
+    paid_order(pay, sandbox, clock, 5005)
+    held = paid_order(pay, sandbox, clock, 5006)
     clock.tick(days=2)
     assert sandbox.deliver() == [] and len(inbox.received) == 2
     assert sandbox.release(held) == 1
@@ -318,7 +330,7 @@ def test_notices_go_to_the_local_base_with_the_path_of_their_address(
     inbox = Inbox()
     with running_sandbox(tmp_path, "http://127.0.0.1:8000/", clock=clock, post=inbox.post) as sandbox:
         pay = WeChatPayV3(pay_config(sandbox.base_url, sandbox.keys), clock)
-        paid(pay, sandbox, clock)
+        paid_order(pay, sandbox, clock)
         pay.close_connections()
     assert inbox.received[0][0] == "http://127.0.0.1:8000/api/v1/callbacks/wechat-pay"
 
@@ -368,6 +380,59 @@ def test_damaged_keys_are_reported_and_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="damaged"):
         load_or_create_keys(tmp_path)
     assert len(path.read_text()) == 500
+
+
+def test_keys_from_before_the_second_merchant_get_one_and_stay(tmp_path: Path) -> None:
+    sandbox_keys().save(tmp_path)
+    path = tmp_path / KEYS_FILE
+    old = json.loads(path.read_text())
+    del old["standby"]
+    path.write_text(json.dumps(old))
+    grown = load_or_create_keys(tmp_path)
+    assert replace(grown, standby=sandbox_keys().standby) == sandbox_keys()
+    assert grown.standby.merchant_id != grown.merchant_id and load_or_create_keys(tmp_path) == grown
+
+
+# --- a store from before the second merchant ---
+
+OLD_STORE = """
+CREATE TABLE trades (
+  order_id TEXT PRIMARY KEY, request TEXT NOT NULL, amount_fen INTEGER NOT NULL, openid TEXT NOT NULL,
+  notify_url TEXT NOT NULL, expires_at REAL, state TEXT NOT NULL, transaction_id TEXT UNIQUE,
+  paid_at REAL, attach TEXT NOT NULL);
+CREATE TABLE prepays (prepay_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, expires_at REAL NOT NULL);
+CREATE TABLE refunds (
+  refund_id TEXT PRIMARY KEY, request TEXT NOT NULL, order_id TEXT NOT NULL,
+  wechat_refund_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, refund_fen INTEGER NOT NULL,
+  notify_url TEXT, created_at REAL NOT NULL, done_at REAL, due_at REAL);
+CREATE INDEX refunds_by_order ON refunds (order_id);
+CREATE TABLE notices (
+  seq INTEGER PRIMARY KEY, notice_id TEXT NOT NULL, order_id TEXT NOT NULL, url TEXT NOT NULL,
+  event_type TEXT NOT NULL, resource TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+  due_at REAL NOT NULL, answered INTEGER, sent TEXT);
+CREATE INDEX notices_due ON notices (state, due_at);
+INSERT INTO trades VALUES
+  ('ord_000001', '{}', 5000, 'o-amy', 'https://a.example/', NULL, 'REFUND', '42', 1.0, ''),
+  ('ord_000002', '{}', 6000, 'o-amy', 'https://a.example/', NULL, 'NOTPAY', NULL, NULL, '');
+INSERT INTO prepays VALUES ('wx1', 'ord_000002', 9e9);
+INSERT INTO refunds VALUES ('rfd_1', '{}', 'ord_000001', '50', 'SUCCESS', 5000, NULL, 2.0, 3.0, NULL);
+INSERT INTO notices VALUES
+  (7, 'n', 'ord_000001', 'https://a.example/', 'X', '{}', 'taken', 1, 1.0, 204, NULL);
+"""
+
+
+def test_a_store_from_before_the_second_merchant_keeps_everything(tmp_path: Path, clock: FakeClock) -> None:
+    with closing(sqlite3.connect(tmp_path / "sandbox.sqlite3")) as old:
+        old.executescript(OLD_STORE)
+    for _ in range(2):  # the second start finds today's tables
+        with running_sandbox(tmp_path, clock=clock, delivery="manual") as sandbox:
+            pay = WeChatPayV3(pay_config(sandbox.base_url, sandbox.keys), clock)
+            assert pay.query("ord_000001").state is TradeState.REFUND
+            assert pay.query("ord_000002").state is TradeState.NOTPAY
+            refund = pay.query_refund("rfd_1")
+            assert refund is not None and refund.order_id == "ord_000001"
+            assert [row["merchant_id"] for row in sandbox.notices()] == [sandbox.keys.merchant_id]
+            pay.close_connections()
 
 
 # --- a process of its own ---

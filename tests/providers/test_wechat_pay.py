@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from app.domain.clock import FakeClock
 from app.ports import (
     Payment,
-    PaymentRequest,
     RefundState,
     Refused,
     TradeState,
@@ -23,7 +22,7 @@ from app.ports import (
 )
 from app.providers.wechat_pay import WeChatPayV3
 from app.providers.wechat_pay_signing import load_private_key
-from tests.providers.adapters import a_payment, a_refund, pay_config
+from tests.providers.adapters import a_payment, a_refund, paid, pay_config
 from tests.providers.conftest import Inbox
 from tests.sandbox_server import Sandbox, running_sandbox, sandbox_keys
 
@@ -36,13 +35,6 @@ def pay(sandbox: Sandbox, clock: FakeClock, request: pytest.FixtureRequest) -> I
     adapter = WeChatPayV3(pay_config(sandbox.base_url, keys, wechatpay_serial=serial), clock)
     yield adapter
     adapter.close_connections()
-
-
-def paid(pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, amount_fen: int = 5000) -> PaymentRequest:
-    request = a_payment(sandbox, clock, amount_fen)
-    parameters = pay.pay_parameters(pay.open(request), clock.now())
-    assert sandbox.pay(parameters) == "requestPayment:ok"
-    return request
 
 
 # --- prepay, payment, query ---
@@ -268,8 +260,73 @@ def test_a_refund_may_get_stuck_and_says_how(
     payment = paid(pay, sandbox, clock, amount_fen)
     assert pay.refund(a_refund(payment)).state is state
     assert pay.query(payment.order_id).state is TradeState.SUCCESS
-    if state is RefundState.CLOSED:  # closed sends nothing home, so a new number may try again
-        assert pay.refund(a_refund(payment, refund_id="rfd_again")).state is state
+    assert pay.refund(a_refund(payment)).state is state  # the same number stays as it is
+
+
+def test_a_closed_refund_is_asked_again_under_a_new_number(
+    pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock
+) -> None:
+    payment = paid(pay, sandbox, clock, 5010)
+    assert pay.refund(a_refund(payment)).state is RefundState.CLOSED
+    second = pay.refund(a_refund(payment, refund_id="rfd_second"))
+    assert second.state is RefundState.SUCCESS and pay.query(payment.order_id).state is TradeState.REFUND
+    with pytest.raises(Refused, match="INVALID_REQUEST"):  # and no third time
+        pay.refund(a_refund(payment, refund_id="rfd_third"))
+
+
+def test_an_abnormal_refund_ends_when_a_person_settles_it_at_wechat(
+    pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, inbox: Inbox
+) -> None:
+    wish = a_refund(paid(pay, sandbox, clock, 5009))
+    assert pay.refund(wish).state is RefundState.ABNORMAL
+    with pytest.raises(Refused, match="INVALID_REQUEST"):  # it holds its money: a new number is no way out
+        pay.refund(replace(wish, refund_id="rfd_second"))
+    sandbox.settle_refund(wish.refund_id)
+    told = pay.query_refund(wish.refund_id)
+    assert told is not None and told.state is RefundState.SUCCESS
+    assert pay.read_notice(inbox.received[-1][1], inbox.received[-1][2], clock.now()).refund == told
+
+
+# --- a second payment for one order ---
+
+
+def test_a_second_payment_is_told_and_goes_home_by_its_own_number(
+    pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, inbox: Inbox
+) -> None:
+    request = paid(pay, sandbox, clock)
+    first = pay.query(request.order_id)
+    second_id = sandbox.pay_again(request.order_id)
+    told = pay.read_notice(inbox.received[-1][1], inbox.received[-1][2], clock.now()).payment
+    assert told is not None and (told.order_id, told.transaction_id) == (request.order_id, second_id)
+    assert second_id != first.transaction_id and pay.query(request.order_id) == first
+    wish = a_refund(request, refund_id="rfd_second", transaction_id=second_id)
+    done = pay.refund(wish)
+    assert done.state is RefundState.SUCCESS and pay.refund(wish) == done
+    assert pay.query(request.order_id) == first  # the order's own payment stays
+    states = {trade["transaction_id"]: trade["state"] for trade in sandbox.trades()}
+    assert states == {first.transaction_id: "SUCCESS", second_id: "REFUND"}
+    assert pay.refund(a_refund(request)).state is RefundState.SUCCESS  # and could go home as well
+    with pytest.raises(Refused, match="INVALID_REQUEST"):
+        pay.refund(replace(wish, refund_id="rfd_third"))
+
+
+def test_a_refund_of_a_payment_wechat_never_took_is_refused(
+    pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock
+) -> None:
+    request = paid(pay, sandbox, clock)
+    with pytest.raises(Refused, match="RESOURCE_NOT_EXISTS"):
+        pay.refund(a_refund(request, transaction_id="4" * 28))
+
+
+def test_money_can_come_for_an_order_that_was_closed(
+    pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, inbox: Inbox
+) -> None:
+    request = a_payment(sandbox, clock)
+    pay.open(request)
+    pay.close(request.order_id)
+    late_id = sandbox.pay_late(request.order_id)
+    assert pay.query(request.order_id).transaction_id == late_id and len(inbox.received) == 1
+    assert pay.refund(a_refund(request)).state is RefundState.SUCCESS
 
 
 def test_an_empty_merchant_account_means_later_not_never(

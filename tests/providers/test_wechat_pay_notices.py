@@ -12,21 +12,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app.domain.clock import FakeClock
-from app.ports import Notice, NoticeRejected, PaymentRequest, RefundState, TradeState
+from app.ports import Notice, NoticeRejected, RefundState, TradeState
 from app.providers.sandbox.faults import FAULTS
 from app.providers.wechat_pay import LARGEST_NOTICE_BYTES, WeChatPayV3
 from app.providers.wechat_pay_signing import SCHEMA, answer_message, load_private_key, seal, sign
-from tests.providers.adapters import a_payment, a_refund, pay_config
+from tests.providers.adapters import a_payment, a_refund, paid, pay_config
 from tests.providers.conftest import Inbox
 from tests.sandbox_server import START, Sandbox, sandbox_keys
 
 unhurried = settings(deadline=None, max_examples=150)
-
-
-def paid(pay: WeChatPayV3, sandbox: Sandbox, clock: FakeClock, amount_fen: int = 5000) -> PaymentRequest:
-    request = a_payment(sandbox, clock, amount_fen)
-    assert sandbox.pay(pay.pay_parameters(pay.open(request), clock.now())) == "requestPayment:ok"
-    return request
 
 
 def read(pay: WeChatPayV3, clock: FakeClock, inbox: Inbox, index: int = -1) -> Notice:

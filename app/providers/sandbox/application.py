@@ -6,16 +6,20 @@ from flask import Flask, Response, jsonify, request
 
 from app.domain.clock import SystemClock
 from app.ports import Clock
+from app.providers.sandbox.asks import BadAsk
+from app.providers.sandbox.card_edge import CardEdge
 from app.providers.sandbox.cards import Cards, seed_cards
 from app.providers.sandbox.faults import FaultyNotices
 from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
 from app.providers.sandbox.mini_program import MiniProgram
 from app.providers.sandbox.notices import NoticeBook, Post, post_over_http
 from app.providers.sandbox.pay_edge import PayEdge
-from app.providers.sandbox.phone import BadAsk, Tester, phone_routes
+from app.providers.sandbox.phone import phone_routes
 from app.providers.sandbox.refunds import Refunds
 from app.providers.sandbox.store import Store
+from app.providers.sandbox.tester import Tester
 from app.providers.sandbox.trades import Trades
+from app.providers.sandbox.trouble import Trouble
 from app.providers.sandbox.world import AnswerLost, SandboxSettings, World, break_connection
 
 LARGEST_BODY_BYTES = 256 * 1024
@@ -35,12 +39,13 @@ class Sandbox:
         if keys is not None:
             keys.save(settings.data_dir)
         self.keys = load_or_create_keys(settings.data_dir)
-        store = Store(settings.data_dir / "sandbox.sqlite3")
+        store = Store(settings.data_dir / "sandbox.sqlite3", self.keys.merchant_id)
         seed_cards(store)
         self.world = World(settings, self.keys, clock or SystemClock(), store, settings.notify_base)
         self.notices = NoticeBook(self.world, post)
         self.trades = Trades(self.world, self.notices)
         self.refunds = Refunds(self.world, self.notices)
+        self.cards = Cards(self.world)
         self.app = self._application()
         if settings.delivery == "background":
             self.notices.start(before=self.refunds.finish_due)
@@ -55,10 +60,12 @@ class Sandbox:
         mini_program = MiniProgram(self.world)
         faulty = FaultyNotices(self.world, self.trades, self.notices)
         app.register_blueprint(mini_program.routes())
-        app.register_blueprint(Cards(self.world).routes())
         app.register_blueprint(phone_routes(mini_program, self.trades))
         app.register_blueprint(Tester(self.world, self.notices, self.refunds, faulty).routes())
+        trouble = Trouble(self.world, self.trades, self.refunds, self.notices, self.cards)
+        app.register_blueprint(trouble.routes())
         self._pay_routes(app)
+        self._card_routes(app)
         app.get("/healthz", endpoint="healthz")(lambda: {"ok": True})
         app.register_error_handler(AnswerLost, break_connection)
         app.register_error_handler(BadAsk, _bad_ask)
@@ -75,17 +82,19 @@ class Sandbox:
 
         @app.get(f"{pay}/out-trade-no/<order_id>")
         def query(order_id: str) -> Response:
-            return edge.handle(lambda _body: trades.query(request.args.get("mchid"), order_id=order_id))
+            mchid = request.args.get("mchid")
+            return edge.handle(lambda merchant, _body: trades.query(merchant, mchid, order_id=order_id))
 
         @app.get(f"{pay}/id/<transaction_id>")
         def query_by_transaction(transaction_id: str) -> Response:
+            mchid = request.args.get("mchid")
             return edge.handle(
-                lambda _body: trades.query(request.args.get("mchid"), transaction_id=transaction_id)
+                lambda merchant, _body: trades.query(merchant, mchid, transaction_id=transaction_id)
             )
 
         @app.post(f"{pay}/out-trade-no/<order_id>/close")
         def close(order_id: str) -> Response:
-            return edge.handle(lambda body: trades.close(order_id, body))
+            return edge.handle(lambda merchant, body: trades.close(merchant, order_id, body))
 
         @app.post(home)
         def refund() -> Response:
@@ -93,7 +102,23 @@ class Sandbox:
 
         @app.get(f"{home}/<refund_id>")
         def query_refund(refund_id: str) -> Response:
-            return edge.handle(lambda _body: refunds.query(refund_id))
+            return edge.handle(lambda merchant, _body: refunds.query(merchant, refund_id))
+
+    def _card_routes(self, app: Flask) -> None:
+        cards, system = self.cards, "/card-system/v1"
+        edge = CardEdge(self.world, before=lambda: None)
+
+        @app.post(f"{system}/cards/find")
+        def find_card() -> Response:
+            return edge.handle(cards.find)
+
+        @app.post(f"{system}/credits")
+        def credit() -> Response:
+            return edge.handle(cards.credit)
+
+        @app.get(f"{system}/credits/<order_id>")
+        def query_credit(order_id: str) -> Response:
+            return edge.handle(lambda _body: cards.query(order_id))
 
 
 def create_sandbox(

@@ -55,11 +55,9 @@ class FaultyNotices:
         self._trades = trades
         self._notices = notices
 
-    def send(self, order_id: str, fault: str) -> int | None:
+    def send(self, order_id: str, fault: str, merchant: str | None = None) -> int | None:
         """Returns the receiver's HTTP status. LookupError for an unknown trade, or nothing to replay."""
-        trade = self._world.store.row("SELECT * FROM trades WHERE order_id = ?", order_id)
-        if trade is None:
-            raise LookupError("no such trade")
+        trade = self._trades.found(order_id, merchant)
         headers, body = self._replayed(order_id) if fault == "replay" else self._built(trade, fault)
         return self._notices.post(trade["notify_url"], headers, body)
 
@@ -86,7 +84,8 @@ class FaultyNotices:
         )
         resource |= {"success_time": china_time(trade["paid_at"] or now)}
         resource |= _BENT_PLAINTEXTS.get(fault, {})
-        serial = self._notices.serial_for(secrets.randbelow(2))
+        merchant = self._world.merchants.by_id(trade["merchant_id"])
+        serial = self._notices.serial_for(merchant, secrets.randbelow(2))
         headers, body = self._notices.sealed(str(uuid.uuid4()), EVENT, resource, serial)
         if fault in _BENT_PLAINTEXTS:
             return headers, body

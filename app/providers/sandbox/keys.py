@@ -21,12 +21,12 @@ _VALID_FROM = datetime(2020, 1, 1, tzinfo=UTC)
 _VALID_UNTIL = datetime(2050, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxKeys:
-    """Both sides' material. Our app may read everything but the two `*_private_*` keys of WeChat."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MerchantKeys:
+    """What one merchant number has at WeChat Pay, both sides' material. Our app may read everything but
+    the two private keys of WeChat (`platform_private_key_pem`, `public_key_private_key_pem`).
+    """
 
-    app_id: str
-    app_secret: str = field(repr=False)
     merchant_id: str
     merchant_serial: str
     merchant_private_key_pem: str = field(repr=False)
@@ -38,16 +38,27 @@ class SandboxKeys:
     public_key_id: str
     public_key_pem: str = field(repr=False)
     public_key_private_key_pem: str = field(repr=False)
-    card_client_id: str
-    card_secret: str = field(repr=False)
 
     @property
     def wechatpay_keys(self) -> dict[str, str]:
-        """What our adapter verifies with: serial or PUB_KEY_ID -> PEM."""
+        """What this merchant verifies WeChat with: serial or PUB_KEY_ID -> PEM."""
         return {
             self.platform_serial: self.platform_certificate_pem,
             self.public_key_id: self.public_key_pem,
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxKeys(MerchantKeys):
+    """The whole sandbox's material: the first merchant's own, the second merchant's (`standby`, bound to
+    the same app), the app's, and the card system's.
+    """
+
+    app_id: str
+    app_secret: str = field(repr=False)
+    card_client_id: str
+    card_secret: str = field(repr=False)
+    standby: MerchantKeys
 
     def save(self, folder: Path) -> None:
         """Write `keys.json` (0600) into `folder` (0700), whole or not at all."""
@@ -62,7 +73,7 @@ class SandboxKeys:
 
 
 def load_or_create_keys(folder: Path) -> SandboxKeys:
-    """The keys of `folder`, made now if it has none.
+    """The keys of `folder`, made now if it has none; keys from before the second merchant get one.
 
     Safe when the sandbox and our app start at the same moment: both take the folder's lock, and one of
     them generates. Raises ValueError when the file is there but damaged (never silently replaced,
@@ -76,24 +87,40 @@ def load_or_create_keys(folder: Path) -> SandboxKeys:
         if not path.exists():
             generate_keys().save(folder)
         try:
-            return SandboxKeys(**json.loads(path.read_text(encoding="ascii")))
+            told = json.loads(path.read_text(encoding="ascii"))
+            grown = "standby" not in told
+            standby = generate_merchant() if grown else MerchantKeys(**told["standby"])
+            keys = SandboxKeys(**(told | {"standby": standby}))
         except (ValueError, TypeError) as fault:
             raise ValueError(f"{path} is damaged: remove the folder to start afresh") from fault
+        if grown:
+            keys.save(folder)
+        return keys
     finally:
         os.close(lock)
 
 
 def generate_keys() -> SandboxKeys:
-    """Fresh keys: three RSA-2048 pairs (about a second), two certificates, symmetric secrets."""
+    """Fresh keys for everybody: six RSA-2048 pairs (a second or two), certificates, symmetric secrets."""
+    return SandboxKeys(
+        **asdict(generate_merchant()),
+        app_id="wx" + secrets.token_hex(8),
+        app_secret=secrets.token_hex(16),
+        card_client_id="anxin",
+        card_secret=secrets.token_hex(32),
+        standby=generate_merchant(),
+    )
+
+
+def generate_merchant() -> MerchantKeys:
+    """A merchant number with its key and certificate, and the two keys WeChat signs with for it."""
     merchant_id = "19" + _digits(8)
     merchant = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     platform = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     bare = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     merchant_certificate = _certificate(merchant, f"sandbox merchant {merchant_id}")
-    platform_certificate = _certificate(platform, "sandbox platform")
-    return SandboxKeys(
-        app_id="wx" + secrets.token_hex(8),
-        app_secret=secrets.token_hex(16),
+    platform_certificate = _certificate(platform, f"sandbox platform for {merchant_id}")
+    return MerchantKeys(
         merchant_id=merchant_id,
         merchant_serial=format(merchant_certificate.serial_number, "X"),
         merchant_private_key_pem=_private_pem(merchant),
@@ -107,8 +134,6 @@ def generate_keys() -> SandboxKeys:
         .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         .decode("ascii"),
         public_key_private_key_pem=_private_pem(bare),
-        card_client_id="anxin",
-        card_secret=secrets.token_hex(32),
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from app.providers.sandbox.world import World, seeds, words
+from app.providers.sandbox.outages import MESSAGES, Outage, outage_of
+from app.providers.sandbox.world import AnswerLost, World, seeds, words
 
 TOKEN_SECONDS = 7200
 RENEW_BEFORE_SECONDS = 300
@@ -111,12 +112,19 @@ class MiniProgram:
         """POST /cgi-bin/message/subscribe/send: one accepted request is one message."""
         asked = request.get_json(silent=True, force=True)
         with self._world.store.write() as tx:
+            outage = outage_of(tx, MESSAGES)
+            if outage is Outage.REFUSES:
+                return _error(-1, "system busy")
             fault = self._token_fault(tx)
             if fault is not None:
-                return fault
-            if not isinstance(asked, dict):
-                return _error(47001, "data format error")
-            return self._send(tx, asked)
+                answer = fault
+            elif not isinstance(asked, dict):
+                answer = _error(47001, "data format error")
+            else:
+                answer = self._send(tx, asked)
+        if outage is Outage.LOST:
+            raise AnswerLost
+        return answer
 
     def _send(self, tx: sqlite3.Connection, asked: dict[str, Any]) -> Response:
         openid, template_id = str(asked.get("touser")), str(asked.get("template_id"))

@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
+from app.providers.sandbox.merchants import Merchant
 from app.providers.sandbox.world import Magic, World, words
-from app.providers.wechat_pay_signing import SCHEMA, answer_message, load_private_key, seal, sign
+from app.providers.wechat_pay_signing import SCHEMA, answer_message, seal, sign
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +62,6 @@ class NoticeBook:
     def __init__(self, world: World, post: Post) -> None:
         self._world = world
         self._post = post
-        keys = world.keys
-        self._signing_keys: dict[str, RSAPrivateKey] = {
-            keys.public_key_id: load_private_key(keys.public_key_private_key_pem),
-            keys.platform_serial: load_private_key(keys.platform_private_key_pem),
-        }
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="sandbox-notice")
         self._in_flight: dict[int, Future[Attempt]] = {}
         self._lock = threading.Lock()
@@ -77,7 +72,8 @@ class NoticeBook:
     # --- writing ---
 
     def payment(self, tx: sqlite3.Connection, url: str, transaction: dict[str, Any], fault: Magic) -> None:
-        """Note down what a payment tells the merchant, bent as `fault` asks."""
+        """Note down what a payment tells its merchant, bent as `fault` asks."""
+        merchant_id = transaction["mchid"]
         shown = json.loads(json.dumps(transaction))
         if fault is Magic.NOTICE_WRONG_AMOUNT:
             shown["amount"]["total"] -= 1
@@ -88,20 +84,28 @@ class NoticeBook:
         states = {Magic.NOTICE_NEVER: [], Magic.NOTICE_HELD: ["held"], Magic.NOTICE_TWICE: ["due", "due"]}
         notice_id = str(uuid.uuid4())
         for state in states.get(fault, ["due"]):
-            self._add(tx, notice_id, url, "TRANSACTION.SUCCESS", shown, state)
+            self._add(tx, merchant_id, notice_id, url, "TRANSACTION.SUCCESS", shown, state)
 
     def refund(self, tx: sqlite3.Connection, url: str, refund: dict[str, Any]) -> None:
         """Note down how a refund ended: SUCCESS, ABNORMAL or CLOSED."""
         event_type = f"REFUND.{refund['refund_status']}"
-        self._add(tx, str(uuid.uuid4()), url, event_type, refund, "due")
+        self._add(tx, refund["mchid"], str(uuid.uuid4()), url, event_type, refund, "due")
 
-    def _add(
-        self, tx: sqlite3.Connection, notice_id: str, url: str, event_type: str, resource: Any, state: str
+    def _add(  # a row's columns; a record for them would only be unpacked here
+        self,
+        tx: sqlite3.Connection,
+        merchant_id: str,
+        notice_id: str,
+        url: str,
+        event_type: str,
+        resource: Any,
+        state: str,
     ) -> None:
         tx.execute(
-            "INSERT INTO notices (notice_id, order_id, url, event_type, resource, state, due_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO notices (merchant_id, notice_id, order_id, url, event_type, resource, state, due_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
+                merchant_id,
                 notice_id,
                 resource["out_trade_no"],
                 url,
@@ -130,10 +134,12 @@ class NoticeBook:
     def sealed(
         self, notice_id: str, event_type: str, resource: dict[str, Any], serial: str
     ) -> tuple[dict[str, str], bytes]:
-        """Headers and body of one attempt, signed now by the key called `serial`."""
+        """Headers and body of one attempt, signed now by the key called `serial`, and sealed for the
+        merchant that WeChat signs for with that key."""
         kind = "refund" if event_type.startswith("REFUND") else "transaction"
         plaintext = json.dumps(resource, ensure_ascii=False).encode()
-        opened = seal(self._world.keys.apiv3_key.encode(), plaintext, secrets.token_hex(6), kind)
+        merchant = self._world.merchants.signing_with(serial)
+        opened = seal(merchant.keys.apiv3_key.encode(), plaintext, secrets.token_hex(6), kind)
         body = json.dumps(
             {
                 "id": notice_id,
@@ -151,6 +157,7 @@ class NoticeBook:
 
     def signed(self, body: bytes, serial: str, at: datetime) -> dict[str, str]:
         """The headers of a notice over `body`."""
+        key = self._world.merchants.signing_with(serial).signs_with[serial]
         timestamp, nonce = str(int(at.timestamp())), secrets.token_hex(16)
         return {
             "Content-Type": "application/json",
@@ -158,12 +165,12 @@ class NoticeBook:
             "Wechatpay-Nonce": nonce,
             "Wechatpay-Serial": serial,
             "Wechatpay-Signature-Type": SCHEMA,
-            "Wechatpay-Signature": sign(self._signing_keys[serial], answer_message(timestamp, nonce, body)),
+            "Wechatpay-Signature": sign(key, answer_message(timestamp, nonce, body)),
         }
 
-    def serial_for(self, turn: int) -> str:
+    def serial_for(self, merchant: Merchant, turn: int) -> str:
         """Which key signs: one kind only, or both in turn as during WeChat's migration."""
-        serials = list(self._signing_keys)
+        serials = list(merchant.signs_with)
         chosen = self._world.settings.notice_keys
         if chosen == "alternate":
             return serials[turn % 2]
@@ -217,7 +224,8 @@ class NoticeBook:
 
     def _attempt(self, notice: dict[str, Any]) -> Attempt:
         try:
-            serial = self.serial_for(notice["seq"] + notice["attempts"])
+            merchant = self._world.merchants.by_id(notice["merchant_id"])
+            serial = self.serial_for(merchant, notice["seq"] + notice["attempts"])
             headers, body = self.sealed(
                 notice["notice_id"], notice["event_type"], json.loads(notice["resource"]), serial
             )

@@ -11,14 +11,14 @@ from typing import Any
 
 from flask import Response, request
 
+from app.providers.sandbox.merchants import Merchant
+from app.providers.sandbox.outages import Outage, outage_of
 from app.providers.sandbox.store import use_nonce
-from app.providers.sandbox.world import World, words
+from app.providers.sandbox.world import AnswerLost, World, words
 from app.providers.wechat_pay_signing import (
     SCHEMA,
     answer_message,
     is_signed_by,
-    load_private_key,
-    load_public_key,
     request_message,
     sign,
 )
@@ -46,40 +46,48 @@ class Answer:
     badly_signed: bool = False
 
 
+# What a handler is given: who asks, and the JSON body (empty for GET).
+Work = Callable[[Merchant, dict[str, Any]], Answer]
+
+
 class PayEdge:
     """Verifies each request's Authorization and signs each answer with the key the client asked for."""
 
     def __init__(self, world: World) -> None:
         self._world = world
-        keys = world.keys
-        self._merchant_key = load_public_key(keys.merchant_certificate_pem)
-        self._signing_keys = {
-            keys.platform_serial: load_private_key(keys.platform_private_key_pem),
-            keys.public_key_id: load_private_key(keys.public_key_private_key_pem),
-        }
 
-    def handle(self, work: Callable[[dict[str, Any]], Answer]) -> Response:
-        """Authenticate, parse, do `work(body)`, answer."""
+    def handle(self, work: Work) -> Response:
+        """Authenticate, parse, do `work(merchant, body)`, answer signed."""
+        return self.admit(lambda merchant, raw: self._signed(merchant, work(merchant, _parsed(raw))))
+
+    def admit(self, work: Callable[[Merchant, bytes], Response]) -> Response:
+        """Authenticate and do `work(merchant, raw body)`. Errors are answered and outages happen here."""
         raw = request.get_data(cache=True)
         try:
-            self._authenticate(raw)
-            return self._signed(work(_parsed(raw)))
+            merchant, outage = self._authenticate(raw)
+        except PayError as fault:  # the real one cannot sign for a stranger either
+            return Response(json.dumps(_told(fault)), fault.status, content_type="application/json")
+        try:
+            _check_headers(merchant)
+            if outage is Outage.REFUSES:
+                raise PayError(429, "FREQUENCY_LIMITED", "outage")
+            answer = work(merchant, raw)
         except PayError as fault:
-            detail = f"({fault.detail})" if fault.detail else ""
-            body = {"code": fault.code, "message": words()["error"].get(fault.code, "") + detail}
-            if fault.code == "SIGN_ERROR":  # the real one cannot sign for a stranger either
-                return Response(json.dumps(body), fault.status, content_type="application/json")
-            return self._signed(Answer(fault.status, body))
+            answer = self._signed(merchant, Answer(fault.status, _told(fault)))
+        if outage is Outage.LOST:
+            raise AnswerLost
+        return answer
 
-    def _authenticate(self, raw: bytes) -> None:
+    def _authenticate(self, raw: bytes) -> tuple[Merchant, Outage]:
         """The Authorization header, strictly: scheme, merchant, serial, clock, nonce, signature."""
         scheme, _, rest = request.headers.get("Authorization", "").partition(" ")
         fields = dict(_FIELD.findall(rest))
-        keys, now = self._world.keys, int(self._world.now())
+        now = int(self._world.now())
         timestamp, nonce = fields.get("timestamp", ""), fields.get("nonce_str", "")
         if scheme != SCHEMA or set(fields) != {"mchid", "nonce_str", "timestamp", "serial_no", "signature"}:
             raise PayError(401, "SIGN_ERROR", "authorization")
-        if fields["mchid"] != keys.merchant_id or fields["serial_no"] != keys.merchant_serial:
+        merchant = self._world.merchants.get(fields["mchid"])
+        if merchant is None or fields["serial_no"] != merchant.keys.merchant_serial:
             raise PayError(401, "SIGN_ERROR", "mchid or serial_no")
         if not re.fullmatch("[0-9]{1,12}", timestamp) or abs(now - int(timestamp)) > CLOCK_WINDOW_SECONDS:
             raise PayError(401, "SIGN_ERROR", "timestamp")
@@ -87,22 +95,19 @@ class PayEdge:
             raise PayError(401, "SIGN_ERROR", "nonce_str")
         target = request.environ.get("REQUEST_URI") or request.full_path.removesuffix("?")
         message = request_message(request.method, target, int(timestamp), nonce, raw)
-        if not is_signed_by(self._merchant_key, message, fields["signature"]):
+        if not is_signed_by(merchant.own_key, message, fields["signature"]):
             raise PayError(401, "SIGN_ERROR", "signature")
-        if "application/json" not in request.headers.get("Accept", "") or not request.user_agent.string:
-            raise PayError(400, "PARAM_ERROR", "Accept and User-Agent are required")
-        serial = request.headers.get("Wechatpay-Serial")
-        if serial is not None and serial not in self._signing_keys:
-            raise PayError(400, "PARAM_ERROR", "Wechatpay-Serial")
         with self._world.store.write() as tx:
-            if not use_nonce(tx, "pay", f"{timestamp}:{nonce}", now, 2 * CLOCK_WINDOW_SECONDS):
+            used = f"{merchant.name}:{timestamp}:{nonce}"
+            if not use_nonce(tx, "pay", used, now, 2 * CLOCK_WINDOW_SECONDS):
                 raise PayError(401, "SIGN_ERROR", "nonce_str was used")
+            return merchant, outage_of(tx, merchant.name)
 
-    def _signed(self, answer: Answer) -> Response:
+    def _signed(self, merchant: Merchant, answer: Answer) -> Response:
         body = b"" if answer.body is None else json.dumps(answer.body, ensure_ascii=False).encode()
         serial = request.headers.get("Wechatpay-Serial", "")
-        if serial not in self._signing_keys:
-            serial = self._world.keys.platform_serial
+        if serial not in merchant.signs_with:
+            serial = merchant.keys.platform_serial
         timestamp, nonce = str(int(self._world.now())), secrets.token_hex(16)
         signed_body = b"{}" if answer.badly_signed else body
         response = Response(body, answer.status, content_type="application/json; charset=utf-8")
@@ -114,11 +119,24 @@ class PayEdge:
                 "Wechatpay-Serial": serial,
                 "Wechatpay-Signature-Type": SCHEMA,
                 "Wechatpay-Signature": sign(
-                    self._signing_keys[serial], answer_message(timestamp, nonce, signed_body)
+                    merchant.signs_with[serial], answer_message(timestamp, nonce, signed_body)
                 ),
             }
         )
         return response
+
+
+def _told(fault: PayError) -> dict[str, str]:
+    detail = f"({fault.detail})" if fault.detail else ""
+    return {"code": fault.code, "message": words()["error"].get(fault.code, "") + detail}
+
+
+def _check_headers(merchant: Merchant) -> None:
+    if "application/json" not in request.headers.get("Accept", "") or not request.user_agent.string:
+        raise PayError(400, "PARAM_ERROR", "Accept and User-Agent are required")
+    serial = request.headers.get("Wechatpay-Serial")
+    if serial is not None and serial not in merchant.signs_with:
+        raise PayError(400, "PARAM_ERROR", "Wechatpay-Serial")
 
 
 def _parsed(raw: bytes) -> dict[str, Any]:

@@ -6,11 +6,12 @@ import secrets
 import sqlite3
 from typing import Any
 
+from app.providers.sandbox.merchants import MERCHANT_NAMES, Merchant
 from app.providers.sandbox.notices import NoticeBook
 from app.providers.sandbox.pay_edge import Answer, PayError
 from app.providers.sandbox.shapes import RefundAsked, check_notify_url, checked
 from app.providers.sandbox.store import canonical
-from app.providers.sandbox.trades import china_time
+from app.providers.sandbox.trades import PAID, china_time
 from app.providers.sandbox.world import AnswerLost, Magic, World, magic, words
 
 _ENDS = {
@@ -27,29 +28,30 @@ class Refunds:
         self._world = world
         self._notices = notices
 
-    def ask(self, body: dict[str, Any]) -> Answer:
+    def ask(self, merchant: Merchant, body: dict[str, Any]) -> Answer:
         """POST /v3/refund/domestic/refunds."""
         asked = checked(RefundAsked, body)
         if (asked.transaction_id is None) == (asked.out_trade_no is None):
             raise PayError(400, "PARAM_ERROR", "transaction_id or out_trade_no")
         if asked.notify_url is not None:
             check_notify_url(asked.notify_url)
-        trade = self._trade(asked)
+        trade = self._trade(merchant, asked)
         fault = magic(trade["amount_fen"])
-        if fault is Magic.REFUND_NOT_ENOUGH_ONCE and self._first(asked):
+        once = f"refund:{merchant.name}:{asked.out_refund_no}"
+        if fault is Magic.REFUND_NOT_ENOUGH_ONCE and self._world.store.first_time(once):
             raise PayError(403, "NOT_ENOUGH")
-        refund = self._enter(asked, canonical(body), trade["order_id"], fault)
+        refund = self._enter(merchant, asked, canonical(body), trade["seq"])
         self._notices.wake()
-        if fault is Magic.REFUND_ANSWER_LOST_ONCE and self._first(asked):
+        if fault is Magic.REFUND_ANSWER_LOST_ONCE and self._world.store.first_time(once):
             raise AnswerLost
         return Answer(200, self._shown(refund))
 
-    def _first(self, asked: RefundAsked) -> bool:
-        return self._world.store.first_time(f"refund:{asked.out_refund_no}")
-
-    def _trade(self, asked: RefundAsked) -> dict[str, Any]:
+    def _trade(self, merchant: Merchant, asked: RefundAsked) -> dict[str, Any]:
+        """The one payment meant: by transaction id, or the order's own."""
         trade = self._world.store.row(
-            "SELECT * FROM trades WHERE order_id = ? OR transaction_id = ?",
+            "SELECT * FROM trades WHERE merchant_id = ? AND ((order_id = ? AND again = 0)"
+            " OR transaction_id = ?)",
+            merchant.id,
             asked.out_trade_no,
             asked.transaction_id,
         )
@@ -59,63 +61,70 @@ class Refunds:
             raise PayError(400, "INVALID_REQUEST", "amount.total")
         return trade
 
-    def _enter(self, asked: RefundAsked, request: str, order_id: str, fault: Magic) -> dict[str, Any]:
+    def _enter(self, merchant: Merchant, asked: RefundAsked, request: str, trade_seq: int) -> dict[str, Any]:
         now = self._world.now()
-        end = _ENDS.get(fault, "SUCCESS")
         with self._world.store.write() as tx:
-            found = tx.execute("SELECT * FROM refunds WHERE refund_id = ?", (asked.out_refund_no,)).fetchone()
+            found = _find(tx, merchant.id, asked.out_refund_no)
             if found is not None:
                 if found["request"] != request:
                     raise PayError(400, "INVALID_REQUEST")
                 return dict(found)
-            self._check_total(tx, order_id, asked)
-            tx.execute(
-                "INSERT INTO refunds VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)",
+            trade = tx.execute("SELECT * FROM trades WHERE seq = ?", (trade_seq,)).fetchone()
+            _check_total(tx, trade, asked)
+            end = _end(tx, trade)
+            made = tx.execute(
+                "INSERT INTO refunds (merchant_id, refund_id, request, trade_seq, order_id, wechat_refund_id,"
+                " state, refund_fen, notify_url, created_at, due_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'PROCESSING', ?, ?, ?, ?)",
                 (
+                    merchant.id,
                     asked.out_refund_no,
                     request,
-                    order_id,
+                    trade_seq,
+                    trade["order_id"],
                     f"50{secrets.randbelow(10**26):026d}",
-                    "PROCESSING",
                     asked.amount.refund,
                     asked.notify_url,
                     now,
                     now + self._world.settings.refund_seconds,
                 ),
             )
+            assert made.lastrowid is not None
             if end != "PROCESSING":
-                self._finish(tx, asked.out_refund_no, end)
-            return dict(
-                tx.execute("SELECT * FROM refunds WHERE refund_id = ?", (asked.out_refund_no,)).fetchone()
-            )
+                self._finish(tx, made.lastrowid, end)
+            return dict(_find(tx, merchant.id, asked.out_refund_no) or {})
 
-    @staticmethod
-    def _check_total(tx: sqlite3.Connection, order_id: str, asked: RefundAsked) -> None:
-        trade = tx.execute("SELECT * FROM trades WHERE order_id = ?", (order_id,)).fetchone()
-        if trade["state"] not in ("SUCCESS", "REFUND"):
-            raise PayError(400, "INVALID_REQUEST", "the order is not paid")
-        sent = tx.execute(
-            "SELECT COALESCE(SUM(refund_fen), 0) FROM refunds WHERE order_id = ? AND state != 'CLOSED'",
-            (order_id,),
-        ).fetchone()[0]
-        if sent + asked.amount.refund > trade["amount_fen"]:
-            raise PayError(400, "INVALID_REQUEST", "more than was paid")
-
-    def _finish(self, tx: sqlite3.Connection, refund_id: str, state: str) -> None:
+    def _finish(self, tx: sqlite3.Connection, seq: int, state: str) -> None:
         """A refund ends, or turns ABNORMAL: write it, tell the merchant, and mark the trade."""
         tx.execute(
-            "UPDATE refunds SET state = ?, done_at = ?, due_at = NULL WHERE refund_id = ?",
-            (state, self._world.now() if state == "SUCCESS" else None, refund_id),
+            "UPDATE refunds SET state = ?, done_at = ?, due_at = NULL WHERE seq = ?",
+            (state, self._world.now() if state == "SUCCESS" else None, seq),
         )
         refund = tx.execute(
-            "SELECT r.*, t.amount_fen, t.transaction_id FROM refunds r JOIN trades t USING (order_id)"
-            " WHERE refund_id = ?",
-            (refund_id,),
+            "SELECT r.*, t.amount_fen, t.transaction_id FROM refunds r JOIN trades t ON t.seq = r.trade_seq"
+            " WHERE r.seq = ?",
+            (seq,),
         ).fetchone()
         if state == "SUCCESS":
-            tx.execute("UPDATE trades SET state = 'REFUND' WHERE order_id = ?", (refund["order_id"],))
+            tx.execute("UPDATE trades SET state = 'REFUND' WHERE seq = ?", (refund["trade_seq"],))
         if refund["notify_url"] is not None:
             self._notices.refund(tx, refund["notify_url"], self._noticed(refund))
+
+    def settle(self, refund_id: str, merchant: str | None) -> None:
+        """What a person does on the merchant's page for an ABNORMAL refund: the money goes home after all.
+
+        LookupError when there is no such refund, or it cannot succeed any more.
+        """
+        names = (merchant,) if merchant else MERCHANT_NAMES
+        with self._world.store.write() as tx:
+            for name in names:
+                found = _find(tx, self._world.merchants.named(name).id, refund_id)
+                if found is not None and found["state"] in ("ABNORMAL", "PROCESSING"):
+                    self._finish(tx, found["seq"], "SUCCESS")
+                    break
+            else:
+                raise LookupError("no such refund that could still be settled")
+        self._notices.wake()
 
     def finish_due(self) -> None:
         """Let PROCESSING refunds whose time has come succeed. Called before anybody looks."""
@@ -123,19 +132,21 @@ class Refunds:
         if self._world.store.row("SELECT 1 FROM refunds WHERE due_at <= ?", now) is None:
             return  # the usual case takes no write lock
         with self._world.store.write() as tx:
-            for row in tx.execute("SELECT refund_id FROM refunds WHERE due_at <= ?", (now,)).fetchall():
-                self._finish(tx, row["refund_id"], "SUCCESS")
+            for row in tx.execute("SELECT seq FROM refunds WHERE due_at <= ?", (now,)).fetchall():
+                self._finish(tx, row["seq"], "SUCCESS")
 
-    def query(self, refund_id: str) -> Answer:
+    def query(self, merchant: Merchant, refund_id: str) -> Answer:
         """GET /v3/refund/domestic/refunds/{out_refund_no}."""
         self.finish_due()
-        refund = self._world.store.row("SELECT * FROM refunds WHERE refund_id = ?", refund_id)
+        refund = self._world.store.row(
+            "SELECT * FROM refunds WHERE merchant_id = ? AND refund_id = ?", merchant.id, refund_id
+        )
         if refund is None:
             raise PayError(404, "RESOURCE_NOT_EXISTS")
         return Answer(200, self._shown(refund))
 
     def _shown(self, refund: dict[str, Any]) -> dict[str, Any]:
-        trade = self._world.store.row("SELECT * FROM trades WHERE order_id = ?", refund["order_id"])
+        trade = self._world.store.row("SELECT * FROM trades WHERE seq = ?", refund["trade_seq"])
         assert trade is not None
         shown = {
             "refund_id": refund["wechat_refund_id"],
@@ -164,7 +175,7 @@ class Refunds:
     def _noticed(self, refund: sqlite3.Row) -> dict[str, Any]:
         """What a refund notice carries: no appid, no currency."""
         told = {
-            "mchid": self._world.keys.merchant_id,
+            "mchid": refund["merchant_id"],
             "transaction_id": refund["transaction_id"],
             "out_trade_no": refund["order_id"],
             "refund_id": refund["wechat_refund_id"],
@@ -181,3 +192,30 @@ class Refunds:
         if refund["done_at"] is not None:
             told["success_time"] = china_time(refund["done_at"])
         return told
+
+
+def _find(tx: sqlite3.Connection, merchant_id: str, refund_id: str) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = tx.execute(
+        "SELECT * FROM refunds WHERE merchant_id = ? AND refund_id = ?", (merchant_id, refund_id)
+    ).fetchone()
+    return row
+
+
+def _check_total(tx: sqlite3.Connection, trade: sqlite3.Row, asked: RefundAsked) -> None:
+    if trade["state"] not in PAID:
+        raise PayError(400, "INVALID_REQUEST", "the order is not paid")
+    sent = tx.execute(
+        "SELECT COALESCE(SUM(refund_fen), 0) FROM refunds WHERE trade_seq = ? AND state != 'CLOSED'",
+        (trade["seq"],),
+    ).fetchone()[0]
+    if sent + asked.amount.refund > trade["amount_fen"]:
+        raise PayError(400, "INVALID_REQUEST", "more than was paid")
+
+
+def _end(tx: sqlite3.Connection, trade: sqlite3.Row) -> str:
+    """How a new refund of this trade ends. Of the amount for CLOSED only the first number is closed."""
+    end = _ENDS.get(magic(trade["amount_fen"]), "SUCCESS")
+    closed = "SELECT 1 FROM refunds WHERE trade_seq = ? AND state = 'CLOSED'"
+    if end == "CLOSED" and tx.execute(closed, (trade["seq"],)).fetchone() is not None:
+        return "SUCCESS"
+    return end

@@ -13,58 +13,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS marks (key TEXT PRIMARY KEY);
-
-CREATE TABLE IF NOT EXISTS people (openid TEXT PRIMARY KEY, person TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS login_codes (
-  code TEXT PRIMARY KEY, person TEXT NOT NULL, expires_at REAL NOT NULL, used INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS access_tokens (
-  token TEXT PRIMARY KEY, renew_at REAL NOT NULL, expires_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS subscriptions (
-  openid TEXT NOT NULL, template_id TEXT NOT NULL, credits INTEGER NOT NULL,
-  PRIMARY KEY (openid, template_id));
-CREATE TABLE IF NOT EXISTS messages (
-  id INTEGER PRIMARY KEY, openid TEXT NOT NULL, template_id TEXT NOT NULL, page TEXT NOT NULL,
-  miniprogram_state TEXT NOT NULL, data TEXT NOT NULL, sent_at REAL NOT NULL);
-
-CREATE TABLE IF NOT EXISTS nonces (
-  nonce TEXT NOT NULL, side TEXT NOT NULL, seen_at REAL NOT NULL, PRIMARY KEY (side, nonce));
-CREATE TABLE IF NOT EXISTS trades (
-  order_id TEXT PRIMARY KEY, request TEXT NOT NULL, amount_fen INTEGER NOT NULL, openid TEXT NOT NULL,
-  notify_url TEXT NOT NULL, expires_at REAL, state TEXT NOT NULL, transaction_id TEXT UNIQUE,
-  paid_at REAL, attach TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS prepays (
-  prepay_id TEXT PRIMARY KEY, order_id TEXT NOT NULL, expires_at REAL NOT NULL);
-CREATE TABLE IF NOT EXISTS refunds (
-  refund_id TEXT PRIMARY KEY, request TEXT NOT NULL, order_id TEXT NOT NULL,
-  wechat_refund_id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, refund_fen INTEGER NOT NULL,
-  notify_url TEXT, created_at REAL NOT NULL, done_at REAL, due_at REAL);
-CREATE INDEX IF NOT EXISTS refunds_by_order ON refunds (order_id);
-CREATE TABLE IF NOT EXISTS notices (
-  seq INTEGER PRIMARY KEY, notice_id TEXT NOT NULL, order_id TEXT NOT NULL, url TEXT NOT NULL,
-  event_type TEXT NOT NULL, resource TEXT NOT NULL, state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
-  due_at REAL NOT NULL, answered INTEGER, sent TEXT);
-CREATE INDEX IF NOT EXISTS notices_due ON notices (state, due_at);
-
-CREATE TABLE IF NOT EXISTS cards (
-  card_number TEXT PRIMARY KEY, city TEXT NOT NULL, mode TEXT NOT NULL, registered INTEGER NOT NULL,
-  balance_fen INTEGER NOT NULL, holder_masked TEXT, behaviour TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS card_credits (
-  order_id TEXT PRIMARY KEY, card_number TEXT NOT NULL, amount_fen INTEGER NOT NULL, state TEXT NOT NULL,
-  reference TEXT NOT NULL UNIQUE, balance_fen INTEGER NOT NULL, credited_at REAL NOT NULL);
-"""
+from app.providers.sandbox.schema import prepare
 
 
 class Store:
     """Opens a short connection a transaction: cheap here, and safe in every thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, merchant_id: str) -> None:
+        """`merchant_id` owns what a store from before the second merchant holds."""
         self._path = path
-        with self._connect() as connection:
+        connection = self._connect()
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(_SCHEMA)
-        connection.close()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                prepare(connection, merchant_id)
+            except BaseException:
+                connection.execute("ROLLBACK")
+                raise
+            connection.execute("COMMIT")
+        finally:
+            connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=10, isolation_level=None)

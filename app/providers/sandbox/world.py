@@ -18,6 +18,7 @@ from flask import Response, request
 
 from app.ports import Clock
 from app.providers.sandbox.keys import SandboxKeys
+from app.providers.sandbox.merchants import Merchants
 from app.providers.sandbox.store import Store
 
 _HERE = Path(__file__).parent
@@ -33,8 +34,9 @@ class SandboxSettings:
     scheme://host:port with the path of its notify_url, so that an app configured with its public https
     address can be reached locally; when None the notify_url itself is used.
     notice_delay_factor: scales WeChat's retry schedule (15 s ... 6 h). refund_seconds: how long a
-    PROCESSING refund takes. delivery: "background" (a thread, as they fall due), "inline" (the request that
-    causes a notice waits until it was delivered once: for tests), or "manual" (explicit calls only).
+    PROCESSING refund takes. batch_seconds: how long the card system works on a file. delivery: "background"
+    (a thread, as they fall due), "inline" (the request that causes a notice waits until it was delivered
+    once: for tests), or "manual" (explicit calls only).
     """
 
     data_dir: Path
@@ -42,6 +44,7 @@ class SandboxSettings:
     notice_keys: NoticeKeys = "alternate"
     notice_delay_factor: float = 1.0
     refund_seconds: float = 5.0
+    batch_seconds: float = 2.0
     delivery: Delivery = "background"
 
 
@@ -92,6 +95,10 @@ class World:
     clock: Clock
     store: Store
     notify_base: str | None = field(default=None)
+    merchants: Merchants = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.merchants = Merchants(self.keys)
 
     def now(self) -> float:
         """UTC seconds since 1970."""
@@ -110,7 +117,7 @@ class World:
 
 
 class AnswerLost(Exception):
-    """The work was done and committed, and the connection is to break before the answer."""
+    """The connection is to break without an answer. Whether the work was done is the raiser's business."""
 
 
 def break_connection(_fault: AnswerLost) -> Response:
