@@ -141,6 +141,7 @@ def test_production_refuses_to_start_without_any_one_of_its_settings(
         ("ENV", "staging", "not one of development, production"),
         ("CITY", "atlantis", "not one of"),
         ("LOG_LEVEL", "LOUD", "not one of"),
+        ("CALENDAR_DIR", "nowhere", "no such folder"),
         ("SPEECH_ENGINE", "ears", "not whisper or vosk"),
         ("NOTICE_WINDOW_SECONDS", "0", "whole number 1..86400"),
         ("NOTICE_WINDOW_SECONDS", "five", "whole number"),
@@ -158,6 +159,25 @@ def test_a_bad_value_is_told_in_words(production: dict[str, str], name: str, val
 def test_all_bad_values_are_told_together(production: dict[str, str]) -> None:
     bad = {"ANXIN_CITY": "atlantis", "ANXIN_LOG_LEVEL": "LOUD", "ANXIN_SESSION_DAYS": "0"}
     assert len(faults(production | bad)) == 3
+
+
+def test_every_fault_of_the_holiday_calendar_is_told_at_the_start(tmp_path: Path) -> None:
+    (tmp_path / "2027.toml").write_text("year = 2027\nannounced = 1\n")
+    (tmp_path / "2028.toml").write_text("year = ")
+    told = faults({"ANXIN_CALENDAR_DIR": str(tmp_path), "ANXIN_LOG_LEVEL": "LOUD"})
+    assert "ANXIN_CALENDAR_DIR: 2027.toml: announced is 1, not true or false" in told
+    assert "ANXIN_CALENDAR_DIR: 2027.toml: off is missing" in told
+    assert any(fault.startswith("ANXIN_CALENDAR_DIR: 2028.toml: not TOML") for fault in told)
+    assert any("ANXIN_LOG_LEVEL" in fault for fault in told)
+
+
+def test_a_folder_with_a_sound_calendar_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "2027.toml").write_text(
+        'year = 2027\nannounced = true\nsource = "a notice"\n'
+        '[[off]]\nname = "New Year"\nfirst = 2027-01-01\nlast = 2027-01-03\n'
+    )
+    assert Settings.from_env({"ANXIN_CALENDAR_DIR": str(tmp_path)}).calendar_dir == tmp_path
+    assert Settings.from_env({}).calendar_dir is None
 
 
 def test_a_key_file_that_is_no_text_is_told(production: dict[str, str], tmp_path: Path) -> None:

@@ -150,9 +150,9 @@ def a_key() -> str:
 
 @contextmanager
 def running_world(
-    folder: Path, database_url: str, clock: FakeClock, speech: Speech | None = None
+    folder: Path, database_url: str, clock: FakeClock, speech: Speech | None = None, **environ: str
 ) -> Iterator[World]:
-    """Start sandbox and application; both end with the block."""
+    """Start sandbox and application; both end with the block. `environ` adds settings: CITY="wuhan"."""
     holder: dict[str, Flask] = {}
     server = make_server("127.0.0.1", 0, lambda env, start: holder["app"](env, start), threaded=True)
     base_url = f"http://127.0.0.1:{server.server_port}"
@@ -164,6 +164,7 @@ def running_world(
                 "ANXIN_PUBLIC_URL": base_url,
                 "ANXIN_SANDBOX_URL": sandbox.base_url,
                 "ANXIN_VOICE_MODELS": str(folder / "no-models"),
+                **{f"ANXIN_{name}": value for name, value in environ.items()},
             }
         )
         deps = build_deps(settings, clock)
