@@ -32,8 +32,20 @@ class FaultySettings(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Merchant:
+    """One merchant number at WeChat Pay. `keys` maps serials and PUB_KEY_IDs to PEM texts."""
+
+    merchant_id: str = ""
+    merchant_serial: str = ""
+    merchant_key_pem: str = field(default="", repr=False)
+    apiv3_key: str = field(default="", repr=False)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    answer_serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WeChatSettings:
-    """The mini-program and the merchant. `keys` maps serials and PUB_KEY_IDs to PEM texts."""
+    """The mini-program, and where its first merchant is reached."""
 
     sandbox: bool
     api_url: str
@@ -41,12 +53,7 @@ class WeChatSettings:
     pay_standby_url: str | None = None
     app_id: str = ""
     app_secret: str = field(default="", repr=False)
-    merchant_id: str = ""
-    merchant_serial: str = ""
-    merchant_key_pem: str = field(default="", repr=False)
-    apiv3_key: str = field(default="", repr=False)
-    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    answer_serial: str = ""
+    merchant: Merchant = Merchant()
     receipt_template: str = "anxin-receipt"
     notice_window_seconds: int = 300
 
@@ -83,6 +90,8 @@ class Settings:
     wechat: WeChatSettings
     card_system: CardSystemSettings
     speech: SpeechSettings
+    standby: Merchant | None = None  # takes new orders in an outage; the same app, another number
+    breaker_reset_seconds: int = 60  # how long a channel that failed is left alone
     session_days: int = 30
     log_level: str = "INFO"
     calendar_dir: Path | None = None  # years of the holiday calendar that are added or replaced
@@ -152,6 +161,8 @@ class _Reader:
             wechat=self._wechat(production),
             card_system=self._card_system(production),
             speech=self._speech(),
+            standby=self._standby(),
+            breaker_reset_seconds=self.number("BREAKER_RESET_SECONDS", 60, 1, 3600),
             session_days=self.number("SESSION_DAYS", 30, 1, 180),
             log_level=self._log_level(),
             calendar_dir=self._calendar_dir(),
@@ -216,13 +227,6 @@ class _Reader:
             return WeChatSettings(True, sandbox_url, sandbox_url, notice_window_seconds=window)
         if mode != "real":
             self.faults.append(f"ANXIN_WECHAT is {mode!r}, not sandbox or real")
-        serial = self.text("WECHAT_ANSWER_SERIAL")
-        apiv3_key = self.text("WECHAT_APIV3_KEY")
-        if apiv3_key and len(apiv3_key.encode()) != 32:
-            self.faults.append("ANXIN_WECHAT_APIV3_KEY is not 32 bytes")
-        keys = self._wechat_keys()
-        if serial and serial not in keys:
-            self.faults.append("ANXIN_WECHAT_ANSWER_SERIAL is not among ANXIN_WECHAT_KEY_FILES")
         return WeChatSettings(
             sandbox=False,
             api_url=self.text("WECHAT_API_URL", "https://api.weixin.qq.com"),
@@ -230,22 +234,41 @@ class _Reader:
             pay_standby_url=self.text("WECHAT_PAY_STANDBY_URL", "https://api2.mch.weixin.qq.com"),
             app_id=self.text("WECHAT_APP_ID"),
             app_secret=self.text("WECHAT_APP_SECRET"),
-            merchant_id=self.text("WECHAT_MERCHANT_ID"),
-            merchant_serial=self.text("WECHAT_MERCHANT_SERIAL"),
-            merchant_key_pem=self.file("WECHAT_MERCHANT_KEY_FILE"),
-            apiv3_key=apiv3_key,
-            keys=keys,
-            answer_serial=serial,
+            merchant=self._merchant("WECHAT"),
             receipt_template=self.text("WECHAT_RECEIPT_TEMPLATE"),
             notice_window_seconds=window,
         )
 
-    def _wechat_keys(self) -> dict[str, str]:
-        """ANXIN_WECHAT_KEY_FILES is "serial=path serial=path": certificates and public keys alike."""
+    def _standby(self) -> Merchant | None:
+        """None without one, and in the sandbox: wiring brings its second merchant then."""
+        if not self.text("WECHAT_STANDBY_MERCHANT_ID", ""):
+            return None
+        return self._merchant("WECHAT_STANDBY")
+
+    def _merchant(self, prefix: str) -> Merchant:
+        """One merchant's material: ids and the APIv3 key as they are, keys as the files they are in."""
+        apiv3_key = self.text(f"{prefix}_APIV3_KEY")
+        if apiv3_key and len(apiv3_key.encode()) != 32:
+            self.faults.append(f"ANXIN_{prefix}_APIV3_KEY is not 32 bytes")
+        keys = self._key_files(f"{prefix}_KEY_FILES")
+        serial = self.text(f"{prefix}_ANSWER_SERIAL")
+        if serial and serial not in keys:
+            self.faults.append(f"ANXIN_{prefix}_ANSWER_SERIAL is not among ANXIN_{prefix}_KEY_FILES")
+        return Merchant(
+            merchant_id=self.text(f"{prefix}_MERCHANT_ID"),
+            merchant_serial=self.text(f"{prefix}_MERCHANT_SERIAL"),
+            merchant_key_pem=self.file(f"{prefix}_MERCHANT_KEY_FILE"),
+            apiv3_key=apiv3_key,
+            keys=keys,
+            answer_serial=serial,
+        )
+
+    def _key_files(self, name: str) -> dict[str, str]:
+        """A list "serial=path serial=path": certificates and public keys alike."""
         keys = {}
-        for pair in self.text("WECHAT_KEY_FILES").split():
+        for pair in self.text(name).split():
             serial, _, path = pair.partition("=")
-            keys[serial] = self._read(f"ANXIN_WECHAT_KEY_FILES: {serial}", path)
+            keys[serial] = self._read(f"ANXIN_{name}: {serial}", path)
         return keys
 
     def _card_system(self, production: bool) -> CardSystemSettings:

@@ -11,14 +11,17 @@ from apiflask import APIFlask
 from flask_migrate import Migrate
 
 from app.cli import register as register_commands
-from app.config import REPOSITORY, FaultySettings, Settings, SpeechSettings
+from app.config import REPOSITORY, FaultySettings, Merchant, Settings, SpeechSettings
 from app.domain.clock import SystemClock
+from app.domain.orders import PRIMARY, STANDBY
+from app.flows import trouble
+from app.flows.channels import breakers
 from app.flows.deps import Deps
 from app.jobs.worker import Hints
 from app.ports import Clock
 from app.providers.barcode import ZxingBarcodes
 from app.providers.card_system_gateway import CardSystemGateway, GatewayConfig
-from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
+from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create_keys
 from app.providers.speech_pool import SpeechPool
 from app.providers.wechat import WeChatApi, WeChatConfig
 from app.providers.wechat_pay import PayConfig, WeChatPayV3
@@ -63,18 +66,29 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         settings = with_sandbox_keys(settings, load_or_create_keys(settings.data_dir / "sandbox"))
     clock = clock or SystemClock()
     wechat = WeChatApi(_wechat_config(settings), clock)
-    return Deps(
+    pays = {
+        channel: WeChatPayV3(_pay_config(settings, merchant, channel), clock)
+        for channel, merchant in ((PRIMARY, settings.wechat.merchant), (STANDBY, settings.standby))
+        if merchant is not None
+    }
+
+    def outage(channel: str, over: bool) -> None:
+        trouble.outage(deps, channel, over)
+
+    deps = Deps(
         settings=settings,
         clock=clock,
         database=Database(settings.database_url),
         login=wechat,
-        pay=WeChatPayV3(_pay_config(settings), clock),
+        pays=pays,
+        breakers=breakers(pays, settings.breaker_reset_seconds, outage),
         card_system=CardSystemGateway(_gateway_config(settings), clock),
         messages=wechat,
         speech=_speech_pool(settings.speech),
         barcodes=ZxingBarcodes(),
         nudge=Hints(settings.data_dir).nudge,
     )
+    return deps
 
 
 def _speech_pool(speech: SpeechSettings) -> SpeechPool:
@@ -96,18 +110,20 @@ def _wechat_config(settings: Settings) -> WeChatConfig:
     return WeChatConfig(base_url=wechat.api_url, app_id=wechat.app_id, app_secret=wechat.app_secret)
 
 
-def _pay_config(settings: Settings) -> PayConfig:
+def _pay_config(settings: Settings, merchant: Merchant, channel: str) -> PayConfig:
     wechat = settings.wechat
     notices = f"{settings.public_url}/api/v1/callbacks/wechat-pay"
+    if channel != PRIMARY:
+        notices += f"/{channel}"
     config = PayConfig(
         base_url=wechat.pay_url,
         app_id=wechat.app_id,
-        merchant_id=wechat.merchant_id,
-        merchant_serial=wechat.merchant_serial,
-        merchant_private_key_pem=wechat.merchant_key_pem,
-        apiv3_key=wechat.apiv3_key,
-        wechatpay_keys=wechat.keys,
-        wechatpay_serial=wechat.answer_serial,
+        merchant_id=merchant.merchant_id,
+        merchant_serial=merchant.merchant_serial,
+        merchant_private_key_pem=merchant.merchant_key_pem,
+        apiv3_key=merchant.apiv3_key,
+        wechatpay_keys=merchant.keys,
+        wechatpay_serial=merchant.answer_serial,
         notify_url=notices,
         refund_notify_url=notices,
         notice_window_seconds=wechat.notice_window_seconds,
@@ -137,19 +153,22 @@ def _kept_secret(path: Path) -> str:
 
 def with_sandbox_keys(settings: Settings, keys: SandboxKeys) -> Settings:
     """Fill in what the sandbox made at its first start: in production these come from the environment."""
-    wechat, card_system = settings.wechat, settings.card_system
+    wechat, card_system, standby = settings.wechat, settings.card_system, settings.standby
     if wechat.sandbox:
-        wechat = replace(
-            wechat,
-            app_id=keys.app_id,
-            app_secret=keys.app_secret,
-            merchant_id=keys.merchant_id,
-            merchant_serial=keys.merchant_serial,
-            merchant_key_pem=keys.merchant_private_key_pem,
-            apiv3_key=keys.apiv3_key,
-            keys=keys.wechatpay_keys,
-            answer_serial=keys.public_key_id,
-        )
+        merchant = _sandbox_merchant(keys)
+        wechat = replace(wechat, app_id=keys.app_id, app_secret=keys.app_secret, merchant=merchant)
+        standby = _sandbox_merchant(keys.standby)
     if card_system.sandbox:
         card_system = replace(card_system, key_id=keys.card_client_id, secret=keys.card_secret)
-    return replace(settings, wechat=wechat, card_system=card_system)
+    return replace(settings, wechat=wechat, card_system=card_system, standby=standby)
+
+
+def _sandbox_merchant(keys: MerchantKeys) -> Merchant:
+    return Merchant(
+        merchant_id=keys.merchant_id,
+        merchant_serial=keys.merchant_serial,
+        merchant_key_pem=keys.merchant_private_key_pem,
+        apiv3_key=keys.apiv3_key,
+        keys=keys.wechatpay_keys,
+        answer_serial=keys.public_key_id,
+    )

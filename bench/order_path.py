@@ -55,6 +55,7 @@ PARAMETERS = {
     "client_key": "'key-' || :a",
     "request_hash": "repeat('f', 64)",
     "read_back": "'read-back-16-hex'",
+    "bank": "NULL",
     "created_at": "now()",
     "expires_at": "now() + interval '10 minutes'",
     "card_mode": "'account'",

@@ -42,6 +42,7 @@ def order_values(user_id: str, card_id: str, clock: FakeClock, **changes: Any) -
         "amount_fen": 5000,
         "fee_fen": 0,
         "method": "wechat_balance",
+        "bank": None,
         "channel": "h5",
         "client_key": f"key-{next(_numbers)}",
         "request_hash": "hash",

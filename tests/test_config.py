@@ -217,7 +217,7 @@ def test_no_secret_is_shown_when_settings_are_printed(production: dict[str, str]
     for secret in (*" ".join(SECRETS.values()).split(), "hunter2", "PRIVATE KEY", "BEGIN"):
         assert secret not in shown
     deps = build_deps(settings)
-    shown = repr(deps.settings) + repr(deps.database) + repr(deps.pay) + repr(deps.card_system)
+    shown = repr(deps.settings) + repr(deps.database) + repr(deps.pays) + repr(deps.card_system)
     deps.database.close()
     deps.speech.close()
     for secret in (*" ".join(SECRETS.values()).split(), "hunter2", "PRIVATE KEY"):

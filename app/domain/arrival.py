@@ -8,7 +8,7 @@ six. Each window holds its first moment and not its last.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from app.domain.calendar import Calendar, calendar
 from app.domain.cities import BATCH_PROMISE, City, Clearing
@@ -67,6 +67,16 @@ def batch_cutoff(city: City, paid_at: datetime) -> datetime | None:
             if found > moment:
                 return found.astimezone(paid_at.tzinfo)
     raise AssertionError("a batch has a cut-off every day")
+
+
+def last_cutoff(city: City, now: datetime) -> datetime | None:
+    """The latest cut-off that is not in the future; None without batches."""
+    if city.batch is None:
+        return None
+    moment = now.astimezone(SHANGHAI)
+    days = (moment.date() - timedelta(days=1), moment.date())
+    past = [datetime.combine(day, cut_off, SHANGHAI) for day in days for cut_off in city.batch.cut_offs]
+    return max(each for each in past if each <= moment).astimezone(UTC)
 
 
 def _of_city(city: City, paid_at: datetime, days: Calendar) -> Promise:

@@ -21,6 +21,9 @@ class Kind(StrEnum):
     CONVERSATION = "cnv"
     TURN = "trn"
     REFUND = "rfd"
+    DIFFERENCE = "dif"
+    CASE = "cas"
+    BATCH = "bat"
 
 
 _SHAPE = re.compile(r"^[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}$")

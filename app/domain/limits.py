@@ -29,10 +29,19 @@ def check_amount(method: Method, amount_fen: int) -> None:
 
 def check_ceiling(balance_fen: int, amount_fen: int, registered: bool) -> None:
     """Raise AppError when the balance after the load would pass the card's ceiling."""
-    ceiling_fen = CEILING_REGISTERED_FEN if registered else CEILING_ANONYMOUS_FEN
-    if balance_fen + amount_fen > ceiling_fen:
-        room_fen = max(0, ceiling_fen - balance_fen)
-        raise AppError("balance_ceiling", ceiling=yuan_short(ceiling_fen), room=yuan_short(room_fen))
+    room = room_fen(balance_fen, registered)
+    if amount_fen > room:
+        ceiling = yuan_short(_ceiling_fen(registered))
+        raise AppError("balance_ceiling", ceiling=ceiling, room=yuan_short(room))
+
+
+def room_fen(balance_fen: int, registered: bool) -> int:
+    """What still fits on the card, in fen; never negative."""
+    return max(0, _ceiling_fen(registered) - balance_fen)
+
+
+def _ceiling_fen(registered: bool) -> int:
+    return CEILING_REGISTERED_FEN if registered else CEILING_ANONYMOUS_FEN
 
 
 def check_real_name(city: City, registered: bool) -> None:

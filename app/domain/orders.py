@@ -1,7 +1,7 @@
 """One order, one table of edges. `app.store.orders.advance` is its only writer.
 
-Once money is held (paid, awaiting_write, refunding) the only ends are completed and refunded; the graph
-has no cycle, so each event happens at most once per order and every repeat is a no-op.
+Once money is held (paid, awaiting_write, returning_rest, refunding) the only ends are completed and
+refunded; the graph has no cycle, so each event happens at most once per order and every repeat is a no-op.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ class State(StrEnum):
     AWAITING_PAYMENT = "awaiting_payment"
     PAID = "paid"
     AWAITING_WRITE = "awaiting_write"
+    RETURNING_REST = "returning_rest"
     COMPLETED = "completed"
     REFUNDING = "refunding"
     REFUNDED = "refunded"
@@ -34,6 +35,7 @@ class Event(StrEnum):
     CHECK_REFUSED = "check_refused"
     PAYMENT_RECEIVED = "payment_received"
     CREDITED = "credited"
+    CREDITED_IN_PART = "credited_in_part"
     WRITE_ISSUED = "write_issued"
     WRITTEN = "written"
     WRITE_EXPIRED = "write_expired"
@@ -60,6 +62,9 @@ EDGES: dict[tuple[State, Event], State] = {
     (S.CANCELLED, E.PAYMENT_RECEIVED): S.REFUNDING,
     (S.EXPIRED, E.PAYMENT_RECEIVED): S.REFUNDING,
     (S.PAID, E.CREDITED): S.COMPLETED,
+    # The card had room for a part only: the rest goes home.
+    (S.PAID, E.CREDITED_IN_PART): S.RETURNING_REST,
+    (S.RETURNING_REST, E.REFUNDED): S.COMPLETED,
     (S.PAID, E.WRITE_ISSUED): S.AWAITING_WRITE,
     (S.PAID, E.DELIVERY_REFUSED): S.REFUNDING,
     (S.AWAITING_WRITE, E.WRITTEN): S.COMPLETED,
@@ -68,12 +73,16 @@ EDGES: dict[tuple[State, Event], State] = {
 }
 START = S.AWAITING_CONFIRMATION
 ENDS = frozenset({S.COMPLETED, S.REFUNDED, S.CANCELLED, S.EXPIRED, S.REJECTED})
-MONEY_HELD = frozenset({S.PAID, S.AWAITING_WRITE, S.REFUNDING})
+MONEY_HELD = frozenset({S.PAID, S.AWAITING_WRITE, S.RETURNING_REST, S.REFUNDING})
+GOING_HOME = frozenset({S.RETURNING_REST, S.REFUNDING})
 UNPAID = frozenset({S.AWAITING_CONFIRMATION, S.AWAITING_CHECK, S.AWAITING_PAYMENT})
 
 CONFIRMATION_WINDOW = timedelta(minutes=10)
 PAYMENT_WINDOW = timedelta(minutes=15)
 WRITE_WINDOW = timedelta(hours=72)
+CERTAINTY = timedelta(minutes=30)  # level 1: no payment stays uncertain for longer (PRODUCT.md "Money")
+PLAN_DUE = timedelta(hours=2)  # level 2: a written plan for stuck money
+RESPONSE_DUE = timedelta(minutes=15)  # level 3: first response to an outage
 
 
 class InvalidTransition(Exception):
@@ -100,6 +109,7 @@ class Truth(StrEnum):
     PAID = "paid"
     WAITING_FOR_CARD = "waiting_for_card"
     CREDITED = "credited"
+    CREDITED_IN_PART = "credited_in_part"
     GOING_BACK = "going_back"
     RETURNED = "returned"
     CLOSED = "closed"
@@ -111,6 +121,7 @@ TRUTH: dict[State, Truth] = {
     S.AWAITING_PAYMENT: Truth.NOT_PAID,
     S.PAID: Truth.PAID,
     S.AWAITING_WRITE: Truth.WAITING_FOR_CARD,
+    S.RETURNING_REST: Truth.CREDITED_IN_PART,
     S.COMPLETED: Truth.CREDITED,
     S.REFUNDING: Truth.GOING_BACK,
     S.REFUNDED: Truth.RETURNED,
@@ -129,25 +140,73 @@ class Entry:
 
 
 WECHAT = "wechat"  # what WeChat Pay owes the operator
+WECHAT_STANDBY = "wechat_standby"  # the same at the standby merchant
 IN_TRANSIT = "in_transit"  # what the operator owes the person until the card has it
 FEES = "fees"
 CARD_SYSTEM = "card_system"  # what the operator owes the city card system
+INTER_CITY = "inter_city"  # what it owes other cities' card systems, through inter-city clearing
+SUSPENSE = "suspense"  # what two books do not agree on yet
+LOSSES = "losses"  # what a person decided to write off
+
+PRIMARY, STANDBY = "primary", "standby"
+PAY_ACCOUNTS = {PRIMARY: WECHAT, STANDBY: WECHAT_STANDBY}
 
 
-def posting(event: Event, amount_fen: int, fee_fen: int) -> tuple[Entry, ...]:
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What an order's postings are made of. `rest_fen` goes home when only a part fitted on the card;
+    `pay_account` and `card_account` say who holds and who gets it."""
+
+    amount_fen: int
+    fee_fen: int
+    credit_fen: int | None = None
+    rest_fen: int | None = None
+    pay_account: str = WECHAT
+    card_account: str = CARD_SYSTEM
+
+    @property
+    def total_fen(self) -> int:
+        return self.amount_fen + self.fee_fen
+
+    @property
+    def to_return_fen(self) -> int:
+        """What a refund sends home."""
+        return self.total_fen if self.rest_fen is None else self.rest_fen
+
+
+def posting(event: Event, money: Money) -> tuple[Entry, ...]:
     """The ledger lines of an event, summing to zero; empty for events that move no money.
 
     `in_transit` of an order is zero exactly when the order rests.
     """
-    total_fen = amount_fen + fee_fen
     if event is Event.PAYMENT_RECEIVED:
-        return (Entry(WECHAT, total_fen), Entry(IN_TRANSIT, -total_fen))
+        return (Entry(money.pay_account, money.total_fen), Entry(IN_TRANSIT, -money.total_fen))
     if event in (Event.CREDITED, Event.WRITTEN):
-        lines = (Entry(IN_TRANSIT, total_fen), Entry(CARD_SYSTEM, -amount_fen))
-        return (*lines, Entry(FEES, -fee_fen)) if fee_fen else lines
+        return _delivered(money, money.amount_fen, money.fee_fen)
+    if event is Event.CREDITED_IN_PART:
+        assert money.credit_fen is not None and money.rest_fen is not None
+        kept_fee_fen = money.total_fen - money.rest_fen - money.credit_fen
+        return _delivered(money, money.credit_fen, kept_fee_fen)
     if event is Event.REFUNDED:
-        return (Entry(IN_TRANSIT, total_fen), Entry(WECHAT, -total_fen))
+        back_fen = money.to_return_fen
+        return (Entry(IN_TRANSIT, back_fen), Entry(money.pay_account, -back_fen))
     return ()
+
+
+def _delivered(money: Money, credit_fen: int, fee_fen: int) -> tuple[Entry, ...]:
+    lines = (Entry(IN_TRANSIT, credit_fen + fee_fen), Entry(money.card_account, -credit_fen))
+    return (*lines, Entry(FEES, -fee_fen)) if fee_fen else lines
+
+
+def rest_after_part(amount_fen: int, fee_fen: int, credit_fen: int) -> int:
+    """What goes home when only `credit_fen` of an amount fitted: the rest and its share of the fee.
+
+    The share that is kept is rounded down: the doubt is the person's (our rule, PRODUCT.md is silent).
+    ValueError unless 0 < credit_fen < amount_fen.
+    """
+    if not 0 < credit_fen < amount_fen:
+        raise ValueError("a part is more than nothing and less than all")
+    return amount_fen + fee_fen - credit_fen - fee_fen * credit_fen // amount_fen
 
 
 def read_back_hash(
@@ -159,25 +218,30 @@ def read_back_hash(
 
 
 class Topic(StrEnum):
-    """Work that waits in the outbox after an order entered a state."""
+    """Work that waits in the outbox. Its subject is an order, unless said otherwise."""
 
     WATCH_PAYMENT = "watch_payment"  # ask WeChat, instead of waiting for its notice
     CLOSE_PAYMENT = "close_payment"
     DELIVER = "deliver"
+    WATCH_PROMISE = "watch_promise"  # at the promised moment: is the money there?
     REFUND = "refund"
-    RECEIPT = "receipt"
+    RECEIPT = "receipt"  # money came to rest: on the card, or home
+    ENDED_UNPAID = "ended_unpaid"  # a payment that had been asked for is off
+    LATE = "late"  # the promise was broken: tell the person
+    RETURN_STRAY = "return_stray"  # subject: a difference whose money goes home
+    SEND_BATCH = "send_batch"  # subject: an end-of-day file
 
 
 def follow_up(before: State, after: State) -> tuple[Topic, ...]:
-    """What must be done outside once an order went from `before` to `after`."""
+    """What must be done once an order went from `before` to `after`."""
     if after is S.AWAITING_PAYMENT:
         return (Topic.WATCH_PAYMENT,)
     if after is S.PAID:
-        return (Topic.DELIVER,)
-    if after is S.REFUNDING:
+        return (Topic.DELIVER, Topic.WATCH_PROMISE)
+    if after in GOING_HOME:
         return (Topic.REFUND,)
     if after in (S.COMPLETED, S.REFUNDED):
         return (Topic.RECEIPT,)
     if before is S.AWAITING_PAYMENT and after in (S.CANCELLED, S.EXPIRED):
-        return (Topic.CLOSE_PAYMENT,)
-    return ()
+        return (Topic.CLOSE_PAYMENT, Topic.ENDED_UNPAID)
+    return (Topic.ENDED_UNPAID,) if after is S.REJECTED else ()

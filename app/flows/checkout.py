@@ -23,7 +23,7 @@ from app.domain.orders import (
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import settle, views
+from app.flows import channels, settle, views
 from app.flows.deps import Deps
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
 from app.store import cards, orders
@@ -46,11 +46,19 @@ def view(deps: Deps, order: Order, payment: dict[str, str] | None = None) -> Ord
     """Render an order as it stands now."""
     with deps.database.read() as tx:
         card = cards.get(tx, order.card_id)
-    return OrderView(order, card, views.order_screen(deps.city, order, card, payment, deps.calendar))
+    return OrderView(
+        order, card, views.order_screen(deps.city, order, card, deps.clock.now(), payment, deps.calendar)
+    )
 
 
 def open_order(
-    deps: Deps, actor: Actor, card_id: str, amount_fen: int, method_name: str, client_key: str
+    deps: Deps,
+    actor: Actor,
+    card_id: str,
+    amount_fen: int,
+    method_name: str,
+    client_key: str,
+    bank: str | None = None,
 ) -> OrderView:
     """Write an order that awaits confirmation and read it back. Nothing outside is called.
 
@@ -61,8 +69,8 @@ def open_order(
     method = limits.offered_method(deps.city, method_name)
     limits.check_amount(method, amount_fen)
     _check_real_name(deps, actor, card_id)
-    fee_fen = method.fee_fen(amount_fen)
-    wish = json.dumps([card_id, amount_fen, method_name])
+    fee_fen = method.fee_fen(amount_fen, bank)
+    wish = json.dumps([card_id, amount_fen, method_name, bank])
     values = {
         "id": new_id(Kind.ORDER),
         "user_id": actor.user_id,
@@ -72,6 +80,7 @@ def open_order(
         "amount_fen": amount_fen,
         "fee_fen": fee_fen,
         "method": method_name,
+        "bank": bank,
         "channel": actor.channel,
         "client_key": client_key,
         "request_hash": hashlib.sha256(wish.encode()).hexdigest(),
@@ -80,7 +89,7 @@ def open_order(
     }
     with deps.database.write_one() as tx:
         order, card = orders.open_order(tx, values, CardMode.ACCOUNT, now)
-    return OrderView(order, card, views.order_screen(deps.city, order, card, days=deps.calendar))
+    return OrderView(order, card, views.order_screen(deps.city, order, card, now, days=deps.calendar))
 
 
 def _check_real_name(deps: Deps, actor: Actor, card_id: str) -> None:
@@ -99,11 +108,12 @@ def find(deps: Deps, actor: Actor, order_id: str) -> OrderView:
 
 def history(deps: Deps, actor: Actor, limit: int, before: str | None = None) -> list[OrderView]:
     """The person's orders, newest first."""
+    now = deps.clock.now()
     with deps.database.read() as tx:
         found = orders.history(tx, actor.user_id, limit, before)
         owned = {order.card_id: cards.get(tx, order.card_id) for order in found}
     return [
-        OrderView(order, card, views.order_screen(deps.city, order, card, days=deps.calendar))
+        OrderView(order, card, views.order_screen(deps.city, order, card, now, days=deps.calendar))
         for order in found
         for card in (owned[order.card_id],)
     ]
@@ -176,8 +186,8 @@ def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
 def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> OrderView:
     if order.state is not State.AWAITING_PAYMENT:
         return view(deps, order)
-    prepay_id = order.prepay_id
-    if prepay_id is None:
+    prepay_id, channel = order.prepay_id, order.pay_channel
+    if prepay_id is None or channel is None:
         card_name = views.issuer(deps.city, card).card_name
         request = PaymentRequest(
             order_id=order.id,
@@ -187,7 +197,7 @@ def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> Ord
             expires_at=order.expires_at,
         )
         try:
-            prepay_id = deps.pay.open(request)
+            prepay_id, channel = channels.open_payment(deps, order, request)
         except Refused as no:
             return _refused(deps, order, no, now)
         except (Unavailable, Unknown) as silence:
@@ -197,11 +207,13 @@ def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> Ord
             order = orders.get(tx, order.id) if moved else order
         if moved:  # paid or cancelled while WeChat was preparing its sheet
             return view(deps, order)
-    return view(deps, order, deps.pay.pay_parameters(prepay_id, now))
+    return view(deps, order, deps.pays[channel].pay_parameters(prepay_id, now))
 
 
 def _refused(deps: Deps, order: Order, no: Refused, now: datetime) -> OrderView:
     if no.code == "ORDER_PAID":
+        with deps.database.read() as tx:
+            order = orders.get(tx, order.id)  # by now it says which merchant was asked
         return view(deps, settle.ask_wechat(deps, order, now))
     settle.end_unpaid(deps, order, Event.CANCELLED, now, {"refused": no.code})
     raise AppError("payment_refused") from no
@@ -215,7 +227,7 @@ def cancel(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     now = deps.clock.now()
     with deps.database.read() as tx:
         order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
-    if order.state is State.AWAITING_PAYMENT and order.prepay_id is not None:
+    if order.state is State.AWAITING_PAYMENT and order.pay_channel is not None:
         order = settle.close_at_wechat(deps, order, now)
     order = settle.end_unpaid(deps, order, Event.CANCELLED, now)
     if order.state in (State.PAID, State.AWAITING_WRITE):

@@ -1,30 +1,35 @@
-"""Delivery: paid money onto the card, exactly once, and the receipt that says so."""
+"""Delivery: paid money onto the card, exactly once; what does not fit, or is refused, goes home."""
 
 from __future__ import annotations
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
-from app.domain.clock import SHANGHAI
-from app.domain.money import yuan_text
-from app.domain.orders import Event, State
-from app.flows import views
+from sqlalchemy import Connection
+
+from app.domain.arrival import batch_cutoff
+from app.domain.limits import room_fen
+from app.domain.orders import CARD_SYSTEM, INTER_CITY, Event, State, rest_after_part
+from app.domain.regions import issuer_of
 from app.flows.deps import Deps
-from app.flows.settle import Done, Later, Verdict
-from app.ports import Credit, CreditState, Message, Refused, Unavailable, Unknown
-from app.store import cards, notices, orders, outbox
+from app.flows.verdicts import Done, Later, Verdict
+from app.ports import Credit, CreditState, Refused, Unavailable, Unknown
+from app.store import cards, cases, orders
+from app.store.cards import Card
 from app.store.orders import Order
-from app.voice import replies
 
 log = logging.getLogger(__name__)
 
-RECEIPT = "receipt"
+FULL = "ceiling_exceeded"
+_BATCH_PATIENCE = timedelta(minutes=10)
 
 
 def deliver(deps: Deps, order_id: str) -> Verdict:
     """Credit a paid order at the card system. The order id is the request id, so a repeat credits nothing.
 
-    Refused sends the money home; Unknown is asked about and then repeated, never given up.
+    Refused sends the money home, or the part of it that has no room; Unknown is asked about and then
+    repeated, never given up. In a batch city the order waits for its end-of-day file.
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
@@ -32,77 +37,81 @@ def deliver(deps: Deps, order_id: str) -> Verdict:
         card = cards.get(tx, order.card_id)
     if order.state is not State.PAID:
         return Done(order.state.value)
+    if deps.city.batch is not None:
+        return _wait_for_batch(deps, order, now)
+    amount_fen = order.amount_fen if order.credit_fen is None else order.credit_fen
     try:
-        credit = deps.card_system.credit(order.id, card.card_number, order.amount_fen)
+        credit = deps.card_system.credit(order.id, card.card_number, amount_fen)
     except Refused as no:
-        return _send_home(deps, order, no, now)
-    except Unavailable as not_done:
-        return Later(not_done.code)
-    except Unknown as silence:
-        return Later(silence.code)  # the same id again: either it was done, or it is done then
-    return _book(deps, order, credit, now)
+        return not_credited(deps, order, card, no.code, now)
+    except (Unavailable, Unknown) as silence:  # the same id again: either it was done, or it is done then
+        with deps.database.write() as tx:
+            cases.asked(tx, order.id, "credit", f"{type(silence).__name__}:{silence.code}", now)
+        return Later(silence.code)
+    return book(deps, order, card, credit, now)
 
 
-def _book(deps: Deps, order: Order, credit: Credit, now: datetime) -> Verdict:
-    changes = {"card_reference": credit.reference, "balance_after_fen": credit.balance_fen}
-    event = Event.WRITE_ISSUED
-    if credit.state is CreditState.CREDITED:
-        event = Event.CREDITED
-        changes["credited_at"] = now
+def _wait_for_batch(deps: Deps, order: Order, now: datetime) -> Verdict:
+    assert order.paid_at is not None
+    cut_off = batch_cutoff(deps.city, order.paid_at)
+    waits = _BATCH_PATIENCE if cut_off is None or cut_off <= now else cut_off - now
+    return Later("waits for its batch", waits, expected=True)
+
+
+def card_account(deps: Deps, card: Card) -> str:
+    """Whom we owe the credit: our own card system, or another city's through inter-city clearing."""
+    issuer = issuer_of(card.card_number)
+    return CARD_SYSTEM if issuer is None or issuer.name == deps.city.name else INTER_CITY
+
+
+def book(deps: Deps, order: Order, card: Card, credit: Credit, now: datetime) -> Verdict:
+    """Write down what the card system did."""
     with deps.database.write() as tx:
-        order, _moved = orders.advance(tx, order, event, now, changes)
+        cases.asked(tx, order.id, "credit", credit.state.value, now)
+        order = _book(tx, order, credit, card_account(deps, card), now)
     deps.nudge()
     return Done(order.state.value)
 
 
-def _send_home(deps: Deps, order: Order, no: Refused, now: datetime) -> Verdict:
-    """A refusal is final only when the card system never saw a credit for this order."""
+def _book(tx: Connection, order: Order, credit: Credit, account: str, now: datetime) -> Order:
+    changes: dict[str, Any] = {
+        "card_reference": credit.reference,
+        "balance_after_fen": credit.balance_fen,
+    }
+    event = Event.WRITE_ISSUED
+    if credit.state is CreditState.CREDITED:
+        event = Event.CREDITED if order.credit_fen is None else Event.CREDITED_IN_PART
+        changes["credited_at"] = now
+    order, _moved = orders.advance(tx, order, event, now, changes, card_account=account)
+    cases.resolve_about(tx, "promise_broken", order.id, "credited", now)
+    return order
+
+
+def not_credited(deps: Deps, order: Order, card: Card, code: str, now: datetime) -> Verdict:
+    """A refusal is final only when the card system never saw a credit for this order. A full card takes what
+    it has room for; the rest, or everything, goes home."""
     try:
         credit = deps.card_system.query(order.id)
+        part_fen = _fits(deps, order, card) if credit is None and code == FULL else 0
     except (Refused, Unavailable, Unknown) as silence:
         return Later(silence.code)
     if credit is not None:
-        return _book(deps, order, credit, now)
+        return book(deps, order, card, credit, now)
     with deps.database.write() as tx:
-        orders.advance(tx, order, Event.DELIVERY_REFUSED, now, facts={"refused": no.code})
+        cases.asked(tx, order.id, "credit", f"Refused:{code}", now)
+        if part_fen > 0:
+            rest_fen = rest_after_part(order.amount_fen, order.fee_fen, part_fen)
+            orders.set_part(tx, order, part_fen, rest_fen)
+            return Later("only a part fits", timedelta(seconds=1), expected=True)
+        whole = {"credit_fen": None, "rest_fen": None}
+        orders.advance(tx, order, Event.DELIVERY_REFUSED, now, whole, facts={"refused": code})
     deps.nudge()
     return Done("delivery_refused")
 
 
-def receipt(deps: Deps, order_id: str, work_id: str) -> Verdict:
-    """Tell the payer once that the order ended. A message without an answer is not sent again."""
-    now = deps.clock.now()
-    with deps.database.write() as tx:
-        order = orders.get(tx, order_id)
-        card = cards.get(tx, order.card_id)
-        if not outbox.start_once(tx, work_id):
-            return Done("unknown")
-        if not notices.use_subscription(tx, order.payer_openid, RECEIPT, now):
-            return Done("not_subscribed")
-    told = {State.COMPLETED: "receipt_completed", State.REFUNDED: "receipt_refunded"}[order.state]
-    message = Message(
-        openid=order.payer_openid,
-        template_id=deps.settings.wechat.receipt_template,
-        page=f"pages/index/index?order={order.id}",
-        data={
-            "thing1": views.card_label(deps.city, card),
-            "amount2": f"￥{yuan_text(order.amount_fen)}",
-            "character_string3": order.id,
-            "time4": f"{now.astimezone(SHANGHAI):%Y-%m-%d %H:%M}",
-            "phrase5": replies.phrase(told),
-        },
-    )
-    try:
-        deps.messages.send(message)
-    except Refused as no:
-        with deps.database.write() as tx:
-            notices.drop_subscription(tx, order.payer_openid, RECEIPT, now)
-        return Done(f"refused:{no.code}")
-    except Unavailable as not_sent:
-        with deps.database.write() as tx:
-            outbox.start_over(tx, work_id)
-            notices.add_subscription(tx, order.payer_openid, RECEIPT, now)
-        return Later(not_sent.code)
-    except Unknown:
-        return Done("unknown")
-    return Done("sent")
+def _fits(deps: Deps, order: Order, card: Card) -> int:
+    """What the card has room for now, less than what was asked for; chips are written whole or not at all."""
+    facts = deps.card_system.find(card.card_number)
+    asked_fen = order.amount_fen if order.credit_fen is None else order.credit_fen
+    room = room_fen(facts.balance_fen, facts.registered)
+    return room if 0 < room < asked_fen and facts.mode == card.mode.value == "account" else 0

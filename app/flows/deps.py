@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+from pybreaker import CircuitBreaker
 
 from app.config import Settings
 from app.domain.calendar import Calendar, calendar
@@ -38,7 +41,8 @@ class Deps:
     clock: Clock
     database: Database
     login: WeChatLogin
-    pay: WeChatPay
+    pays: Mapping[str, WeChatPay]  # by channel, the primary one first
+    breakers: Mapping[str, CircuitBreaker]  # one for each of them
     card_system: CardSystem
     messages: Messages
     speech: Speech

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.flows.deliver import RECEIPT
 from app.flows.deps import Deps
+from app.flows.tell import RECEIPT
 from app.store import notices
 from app.store.people import Actor
 

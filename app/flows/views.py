@@ -12,7 +12,7 @@ from app.domain.cards import last_four
 from app.domain.cities import City
 from app.domain.clock import SHANGHAI
 from app.domain.money import yuan_short, yuan_text
-from app.domain.orders import TRUTH, State
+from app.domain.orders import State
 from app.domain.regions import issuer_of
 from app.domain.screens import Choice, Line, Screen
 from app.store.cards import Card
@@ -72,14 +72,25 @@ def _facts(city: City, order: Order, card: Card, days: Calendar | None) -> dict[
     if order.balance_after_fen is not None:
         facts["balance"] = yuan_text(order.balance_after_fen)
         facts["balance_words"] = spoken_amount(order.balance_after_fen)
+    if order.credit_fen is not None and order.rest_fen is not None:
+        facts |= {
+            "credit": yuan_short(order.credit_fen),
+            "credit_words": spoken_amount(order.credit_fen),
+            "rest": yuan_short(order.rest_fen),
+            "rest_words": spoken_amount(order.rest_fen),
+        }
     return facts
 
 
-def _template(order: Order) -> str:
+def _template(order: Order, now: datetime) -> str:
     if order.state is State.AWAITING_PAYMENT:
         if order.payer_said == "ok":
             return "checking"
         return "not_paid" if order.payer_said else "pay"
+    if order.state is State.PAID and order.promised_at is not None and now > order.promised_at:
+        return "late"
+    if order.state is State.COMPLETED and order.rest_fen is not None:
+        return "completed_in_part"
     return {State.AWAITING_CONFIRMATION: "read_back", State.AWAITING_CHECK: "read_back"}.get(
         order.state, order.state.value
     )
@@ -89,14 +100,15 @@ def order_screen(
     city: City,
     order: Order,
     card: Card,
+    now: datetime,
     payment: dict[str, str] | None = None,
     days: Calendar | None = None,
 ) -> Screen:
-    """The screen of an order as it stands. With `payment`, the payer is asked to pay now.
+    """The screen of an order as it stands at `now`. With `payment`, the payer is asked to pay.
 
     `days` is the calendar in force, by default the shipped one.
     """
-    template = "pay" if payment is not None else _template(order)
+    template = "pay" if payment is not None else _template(order, now)
     facts = _facts(city, order, card, days)
     return replies.screen(template, steps=city.step_budget, payment=payment, **facts)
 
@@ -160,7 +172,7 @@ def balances(city: City, found: Sequence[tuple[Card, int]]) -> Screen:
 def history_line(order: Order) -> str:
     """One order as a sentence: when, how much, where the money is."""
     day = order.created_at.astimezone(SHANGHAI)
-    told = replies.phrase(f"history_{TRUTH[order.state].value}")
+    told = replies.phrase(f"history_{order.truth.value}")
     yuan = yuan_short(order.amount_fen)
     return replies.phrase("history_line", month=day.month, day=day.day, yuan=yuan, told=told)
 

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Callable
 
 from app.domain.orders import Topic
-from app.flows import deliver, settle
+from app.flows import batch, deliver, refunds, tell, watch
 from app.flows.deps import Deps
-from app.flows.settle import Done, Later, Verdict
+from app.flows.verdicts import Done, Later, Verdict
 from app.store import notices, outbox
 from app.store.outbox import Work
 
@@ -17,11 +17,16 @@ log = logging.getLogger(__name__)
 ALARM_AFTER_ATTEMPTS = 12
 
 HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
-    Topic.WATCH_PAYMENT: lambda deps, work: settle.watch_payment(deps, work.order_id),
-    Topic.CLOSE_PAYMENT: lambda deps, work: settle.close_payment(deps, work.order_id),
-    Topic.DELIVER: lambda deps, work: deliver.deliver(deps, work.order_id),
-    Topic.REFUND: lambda deps, work: settle.refund(deps, work.order_id),
-    Topic.RECEIPT: lambda deps, work: deliver.receipt(deps, work.order_id, work.id),
+    Topic.WATCH_PAYMENT: lambda deps, work: watch.payment(deps, work.subject),
+    Topic.CLOSE_PAYMENT: lambda deps, work: watch.close_payment(deps, work.subject),
+    Topic.DELIVER: lambda deps, work: deliver.deliver(deps, work.subject),
+    Topic.WATCH_PROMISE: lambda deps, work: watch.promise(deps, work.subject),
+    Topic.REFUND: lambda deps, work: refunds.order(deps, work.subject),
+    Topic.RETURN_STRAY: lambda deps, work: refunds.stray(deps, work.subject),
+    Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work.subject),
+    Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
+    Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
+    Topic.LATE: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
 }
 
 
@@ -40,7 +45,7 @@ def _handle(deps: Deps, work: Work) -> None:
     try:
         verdict: Verdict = HANDLERS[work.topic](deps, work)
     except Exception as fault:  # a fault in one row must not stop the others; it is retried and alarmed
-        log.exception("outbox handler failed", extra={"topic": work.topic, "order_id": work.order_id})
+        log.exception("outbox handler failed", extra={"topic": work.topic, "subject": work.subject})
         verdict = Later(type(fault).__name__)
     now = deps.clock.now()
     with deps.database.write() as tx:
@@ -48,6 +53,6 @@ def _handle(deps: Deps, work: Work) -> None:
             outbox.finish(tx, work.id, verdict.outcome, now)
             return
         next_at = outbox.retry(tx, work, verdict.error, now, verdict.after)
-        if work.attempts >= ALARM_AFTER_ATTEMPTS and work.topic is not Topic.WATCH_PAYMENT:
-            notices.alarm(tx, "outbox_stuck", f"{work.topic}:{work.order_id}", verdict.error, now)
+        if work.attempts >= ALARM_AFTER_ATTEMPTS and not verdict.expected:
+            notices.alarm(tx, "outbox_stuck", f"{work.topic}:{work.subject}", verdict.error, now)
     deps.nudge((next_at - now).total_seconds())

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from app.domain.clock import business_day
 from app.domain.orders import State, Topic
-from app.flows import settle
+from app.flows import batch, settle
 from app.flows.deps import Deps
-from app.store import conversations, orders, outbox
+from app.store import cases, conversations, notices, orders, outbox
 
 BATCH = 500
 KEEP_TURNS = timedelta(days=7)
-_WORK_OF = {State.PAID: Topic.DELIVER, State.REFUNDING: Topic.REFUND}
+_WORK_OF = {
+    State.PAID: Topic.DELIVER,
+    State.RETURNING_REST: Topic.REFUND,
+    State.REFUNDING: Topic.REFUND,
+}
 
 
 def sweep(deps: Deps) -> dict[str, int]:
-    """Expire unpaid orders whose time is over, reopen the work of orders that hold money.
+    """Expire unpaid orders whose time is over, reopen the work of orders that hold money, close an
+    end-of-day file that is due, and call again about plans that are overdue.
 
-    Returns counts: expired, reopened, forgotten turns.
+    Returns counts: expired, reopened, forgotten turns, batches, overdue plans.
     """
     now = deps.clock.now()
+    batches = int(batch.collect(deps))
     with deps.database.read() as tx:
         overdue = orders.overdue(tx, now, BATCH)
         holding = orders.holding_money(tx, BATCH)
@@ -30,4 +37,13 @@ def sweep(deps: Deps) -> dict[str, int]:
             if state in _WORK_OF:
                 reopened += outbox.reopen(tx, _WORK_OF[state], order_id, now)
         forgotten = conversations.forget_turns(tx, now - KEEP_TURNS)
-    return {"expired": expired, "reopened": reopened, "forgotten": forgotten}
+        overdue_plans = len(cases.escalate_overdue(tx, now))
+        for year in deps.calendar.unannounced(business_day(now)):
+            notices.alarm(tx, "calendar_missing", str(year), "bring it by ANXIN_CALENDAR_DIR", now)
+    return {
+        "expired": expired,
+        "reopened": reopened,
+        "forgotten": forgotten,
+        "batches": batches,
+        "overdue_plans": overdue_plans,
+    }

@@ -6,13 +6,14 @@ name them on both databases.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
+    Date,
     DateTime,
     Dialect,
     ForeignKey,
@@ -136,11 +137,16 @@ class Order(db.Model):  # type: ignore[name-defined,misc]
     client_key: Mapped[str] = mapped_column(String(64))
     request_hash: Mapped[str] = mapped_column(String(64))
     read_back: Mapped[str] = mapped_column(String(32))
+    bank: Mapped[str | None] = mapped_column(String(32))  # whose fee schedule was quoted
+    pay_channel: Mapped[str | None] = mapped_column(String(16))  # which merchant was asked; never changes
     prepay_id: Mapped[str | None] = mapped_column(String(128))
     payer_said: Mapped[str | None] = mapped_column(String(16))  # the phone's hint: ok | cancelled | failed
     transaction_id: Mapped[str | None] = mapped_column(String(64), unique=True)
     card_reference: Mapped[str | None] = mapped_column(String(64))
     balance_after_fen: Mapped[int | None] = mapped_column(BigInteger)
+    credit_fen: Mapped[int | None] = mapped_column(BigInteger)  # when the card had room for a part only
+    rest_fen: Mapped[int | None] = mapped_column(BigInteger)  # what goes home then, fee included
+    batch_id: Mapped[str | None] = mapped_column(ID, index=True)
     created_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
     paid_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -160,15 +166,18 @@ class OrderEvent(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LedgerEntry(db.Model):  # type: ignore[name-defined,misc]
-    """Double entry, append-only: the lines of one (order, event) sum to zero."""
+    """Double entry, append-only: the lines of one (subject, event) sum to zero.
+
+    `subject` is the id of the order, or of the difference, whose money moved.
+    """
 
     __tablename__ = "ledger_entries"
     __table_args__ = (
-        UniqueConstraint("order_id", "event", "account"),
+        UniqueConstraint("subject", "event", "account"),
         CheckConstraint("amount_fen <> 0", name="amount_not_zero"),
     )
     id: Mapped[str] = mapped_column(ID, primary_key=True)
-    order_id: Mapped[str] = mapped_column(ID, ForeignKey("orders.id"))
+    subject: Mapped[str] = mapped_column(ID)
     event: Mapped[str] = mapped_column(String(32))
     account: Mapped[str] = mapped_column(String(32), index=True)
     amount_fen: Mapped[int] = mapped_column(BigInteger)
@@ -176,16 +185,19 @@ class LedgerEntry(db.Model):  # type: ignore[name-defined,misc]
 
 
 class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
-    """Work to do outside. Carries ids only: the handler reloads and checks the state again."""
+    """Work to do outside. Carries ids only: the handler reloads and checks the state again.
+
+    `subject` is the id of an order, a difference or a batch.
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        UniqueConstraint("topic", "order_id"),
+        UniqueConstraint("topic", "subject"),
         Index("ix_outbox_done_at_next_at", "done_at", "next_at"),
     )
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     topic: Mapped[str] = mapped_column(String(32))
-    order_id: Mapped[str] = mapped_column(ID, ForeignKey("orders.id"))
+    subject: Mapped[str] = mapped_column(ID)
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     next_at: Mapped[datetime] = mapped_column(Moment)
     leased_by: Mapped[str | None] = mapped_column(String(96))
@@ -248,3 +260,116 @@ class Alarm(db.Model):  # type: ignore[name-defined,misc]
     detail: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Moment)
     closed_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class RefundRow(db.Model):  # type: ignore[name-defined,misc]
+    """One refund number: the way home of an order's or a difference's money.
+
+    Asked again always under its own number; only a refund WeChat has CLOSED is followed by another attempt.
+    """
+
+    __tablename__ = "refunds"
+    __table_args__ = (UniqueConstraint("subject", "attempt"),)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    subject: Mapped[str] = mapped_column(ID)
+    attempt: Mapped[int] = mapped_column(Integer)
+    order_id: Mapped[str] = mapped_column(String(64), index=True)  # the number WeChat knows the trade by
+    transaction_id: Mapped[str | None] = mapped_column(String(64))  # of a second payment
+    pay_channel: Mapped[str] = mapped_column(String(16))
+    refund_fen: Mapped[int] = mapped_column(BigInteger)
+    total_fen: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(16))  # asked | success | closed | abnormal | refused
+    opened_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class Difference(db.Model):  # type: ignore[name-defined,misc]
+    """What two books do not agree on. Its money sits in suspense until a rule or a person resolves it.
+
+    `amount_fen` is positive for money that came and fits no order (long), negative for money we booked and
+    the other side does not show (short), zero where only a state differs. `due_on` is the business day from
+    which it is overdue.
+    """
+
+    __tablename__ = "differences"
+    __table_args__ = (
+        UniqueConstraint("kind", "reference"),
+        Index("ix_differences_state_due_on", "state", "due_on"),
+    )
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    reference: Mapped[str] = mapped_column(String(96))  # what is compared, e.g. "wechat:4200…"
+    source: Mapped[str] = mapped_column(String(16))  # notice | wechat_bill | card_system_file
+    day: Mapped[date] = mapped_column(Date)
+    order_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    transaction_id: Mapped[str | None] = mapped_column(String(64))
+    pay_channel: Mapped[str | None] = mapped_column(String(16))
+    account: Mapped[str] = mapped_column(String(32))  # the account whose other side is in suspense
+    amount_fen: Mapped[int] = mapped_column(BigInteger)
+    total_fen: Mapped[int] = mapped_column(BigInteger)  # of the payment it is about
+    detail: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))  # open | resolved
+    opened_at: Mapped[datetime] = mapped_column(Moment)
+    due_on: Mapped[date] = mapped_column(Date)
+    resolved_at: Mapped[datetime | None] = mapped_column(Moment)
+    resolution: Mapped[str | None] = mapped_column(String(32))
+
+
+class ReconciledDay(db.Model):  # type: ignore[name-defined,misc]
+    """A business day (Asia/Shanghai) and how far its reconciliation came."""
+
+    __tablename__ = "reconciled_days"
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))  # open | closed
+    runs: Mapped[int] = mapped_column(Integer)
+    first_run_at: Mapped[datetime] = mapped_column(Moment)
+    last_run_at: Mapped[datetime] = mapped_column(Moment)
+    closed_at: Mapped[datetime | None] = mapped_column(Moment)
+    summary: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class Case(db.Model):  # type: ignore[name-defined,misc]
+    """Something a person must look at, with its evidence. A plan is due first, a resolution later."""
+
+    __tablename__ = "cases"
+    __table_args__ = (
+        UniqueConstraint("kind", "subject"),
+        Index("ix_cases_resolved_at_plan_due_at", "resolved_at", "plan_due_at"),
+    )
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    level: Mapped[int] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(32))
+    subject: Mapped[str] = mapped_column(String(64))
+    order_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    evidence: Mapped[dict[str, Any]] = mapped_column(JSON)
+    opened_at: Mapped[datetime] = mapped_column(Moment)
+    plan_due_at: Mapped[datetime] = mapped_column(Moment)
+    plan: Mapped[str | None] = mapped_column(Text)
+    planned_at: Mapped[datetime | None] = mapped_column(Moment)
+    escalated_at: Mapped[datetime | None] = mapped_column(Moment)
+    resolved_at: Mapped[datetime | None] = mapped_column(Moment)
+    resolution: Mapped[str | None] = mapped_column(Text)
+
+
+class OutsideQuery(db.Model):  # type: ignore[name-defined,misc]
+    """What we asked WeChat or the card system about an order, and what they said: evidence."""
+
+    __tablename__ = "outside_queries"
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    order_id: Mapped[str] = mapped_column(String(64), index=True)
+    asked: Mapped[str] = mapped_column(String(16))  # payment | credit | refund
+    answer: Mapped[str] = mapped_column(String(64))
+    at: Mapped[datetime] = mapped_column(Moment)
+
+
+class Batch(db.Model):  # type: ignore[name-defined,misc]
+    """An end-of-day file for the card system: written with its orders, sent, and answered."""
+
+    __tablename__ = "batches"
+    id: Mapped[str] = mapped_column(ID, primary_key=True)
+    cutoff_at: Mapped[datetime] = mapped_column(Moment, unique=True)
+    state: Mapped[str] = mapped_column(String(16))  # open | sent | done
+    lines: Mapped[int] = mapped_column(Integer)
+    total_fen: Mapped[int] = mapped_column(BigInteger)
+    opened_at: Mapped[datetime] = mapped_column(Moment)
+    done_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from app.domain import orders as rules
 from app.domain.ids import Kind, new_id
-from app.domain.orders import Event, InvalidTransition, State
+from app.domain.orders import TRUTH, Event, InvalidTransition, Money, State, Topic, Truth
 from app.errors import AppError
 from app.ports import CardMode
-from app.store import cards, models, outbox
+from app.store import cards, ledger, models, outbox
 from app.store.cards import Card
 from app.store.database import straight
 from app.store.upsert import insert_once
@@ -41,11 +43,16 @@ class Order:
     client_key: str
     request_hash: str
     read_back: str
+    bank: str | None
+    pay_channel: str | None
     prepay_id: str | None
     payer_said: str | None
     transaction_id: str | None
     card_reference: str | None
     balance_after_fen: int | None
+    credit_fen: int | None
+    rest_fen: int | None
+    batch_id: str | None
     created_at: datetime
     expires_at: datetime
     paid_at: datetime | None
@@ -57,10 +64,26 @@ class Order:
         """What the payer pays: amount and fee."""
         return self.amount_fen + self.fee_fen
 
+    @property
+    def truth(self) -> Truth:
+        """What may be said about its money."""
+        in_part = self.state is State.COMPLETED and self.rest_fen is not None
+        return Truth.CREDITED_IN_PART if in_part else TRUTH[self.state]
+
+    @property
+    def to_return_fen(self) -> int:
+        """What goes home if this order is refunded: all of it, or the rest that did not fit."""
+        return self.money().to_return_fen
+
+    def money(self, card_account: str = rules.CARD_SYSTEM) -> Money:
+        """What the ledger has to know."""
+        pay_account = rules.PAY_ACCOUNTS[self.pay_channel or rules.PRIMARY]
+        return Money(self.amount_fen, self.fee_fen, self.credit_fen, self.rest_fen, pay_account, card_account)
+
 
 _FILLED_LATER = frozenset(
-    ("prepay_id", "payer_said", "transaction_id", "card_reference", "balance_after_fen")
-    + ("paid_at", "promised_at", "credited_at")
+    ("pay_channel", "prepay_id", "payer_said", "transaction_id", "card_reference", "balance_after_fen")
+    + ("credit_fen", "rest_fen", "batch_id", "paid_at", "promised_at", "credited_at")
 )
 _columns = [_orders.c[field.name] for field in fields(Order)]
 _by_id = select(*_columns).where(_orders.c.id == bindparam("id"))
@@ -77,6 +100,16 @@ _compare_and_set = (
 def _order(row: Row[Any]) -> Order:
     values = dict(row._mapping)
     values["state"] = State(values["state"])
+    return Order(**values)
+
+
+def _order_as_stored(row: Any) -> Order:
+    """From a row that came straight from the driver: moments in the server's zone become UTC."""
+    values = row._asdict()
+    values["state"] = State(values["state"])
+    for name, value in values.items():
+        if isinstance(value, datetime):
+            values[name] = value.astimezone(UTC)
     return Order(**values)
 
 
@@ -154,11 +187,13 @@ def advance(
     now: datetime,
     changes: dict[str, Any] | None = None,
     facts: dict[str, Any] | None = None,
+    card_account: str = rules.CARD_SYSTEM,
 ) -> tuple[Order, bool]:
-    """Let `event` happen to the order: state, event row, ledger lines and outbox rows in one transaction.
+    """Let `event` happen to the order: state, event row, ledger lines and outbox rows, all or nothing.
 
     Returns the order as it stands and whether this call moved it. A repeat is a no-op. A lost race is
-    tried once more against the new state. Raise InvalidTransition where the event has no edge.
+    tried once more against the new state. `card_account` is the ledger account of the card's issuer.
+    Raise InvalidTransition where the event has no edge.
     """
     for _attempt in range(3):
         try:
@@ -167,16 +202,98 @@ def advance(
             if happened(tx, order.id, event):
                 return get(tx, order.id), False
             raise
-        statement = _compare_and_set.values(changes) if changes else _compare_and_set
-        keys = {"order_id": order.id, "before": order.state.value, "after": after.value}
-        if tx.execute(statement, keys).rowcount == 1:
-            _write_event(tx, order.id, event, after, now, facts or {})
-            _post(tx, order, event, now)
-            for topic in rules.follow_up(order.state, after):
-                outbox.add(tx, topic, order.id, now)
-            return get(tx, order.id), True
+        changed = replace(order, **(changes or {}))
+        lines = ledger.rows(order.id, event.value, rules.posting(event, changed.money(card_account)), now)
+        due = [(topic, _due(topic, changed, now)) for topic in rules.follow_up(order.state, after)]
+        move = _Move(order, event, after, now, changes or {}, facts or {}, lines, due)
+        moved = _move_at_once(tx, move) if tx.dialect.name == "postgresql" else _move(tx, move)
+        if moved is not None:
+            return moved, True
         order = get(tx, order.id)
     raise InvalidTransition(order.state, event)
+
+
+def _due(topic: Topic, order: Order, now: datetime) -> datetime:
+    """At once, but a promise is looked at when it should have been kept."""
+    return order.promised_at or now if topic is Topic.WATCH_PROMISE else now
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """One event about to happen, with everything that is written with it."""
+
+    order: Order
+    event: Event
+    after: State
+    now: datetime
+    changes: dict[str, Any]
+    facts: dict[str, Any]
+    lines: list[dict[str, Any]]
+    due: list[tuple[Topic, datetime]]
+
+
+def _move(tx: Connection, move: _Move) -> Order | None:
+    """Statement by statement; None when the order was no longer in the state it was read in."""
+    statement = _compare_and_set.values(move.changes) if move.changes else _compare_and_set
+    keys = {"order_id": move.order.id, "before": move.order.state.value, "after": move.after.value}
+    if tx.execute(statement, keys).rowcount != 1:
+        return None
+    _write_event(tx, move.order.id, move.event, move.after, move.now, move.facts)
+    if move.lines:
+        tx.execute(insert(_entries), move.lines)
+    for topic, due_at in move.due:
+        outbox.add(tx, topic, move.order.id, due_at)
+    return get(tx, move.order.id)
+
+
+@cache
+def _move_statement(changed: tuple[str, ...]) -> str:
+    """The same as one statement, so that PostgreSQL is asked once: one round trip to post an order's money.
+
+    A statement for each set of columns that an event fills; few, and each is prepared.
+    """
+    assert set(changed) <= _FILLED_LATER | {"expires_at"}, changed
+    assignments = "".join(f", {name} = %({name})s" for name in changed)
+    return f"""
+WITH moved AS (
+  UPDATE orders SET state = %(state_after)s{assignments} WHERE id = %(order_id)s AND state = %(before)s
+  RETURNING {", ".join(column.name for column in _columns)}
+), told AS (
+  INSERT INTO order_events (order_id, event, state_after, at, facts)
+  SELECT id, %(event)s, %(state_after)s, %(now)s, %(facts)s::json FROM moved
+), posted AS (
+  INSERT INTO ledger_entries (id, subject, event, account, amount_fen, at)
+  SELECT line.id, moved.id, %(event)s, line.account, line.fen, %(now)s
+  FROM moved, unnest(%(ids)s::text[], %(accounts)s::text[], %(fens)s::bigint[]) AS line (id, account, fen)
+), due AS (
+  INSERT INTO outbox (id, topic, subject, attempts, next_at)
+  SELECT work.id, work.topic, moved.id, 0, work.at
+  FROM moved, unnest(%(works)s::text[], %(topics)s::text[], %(dues)s::timestamptz[]) AS work (id, topic, at)
+  ON CONFLICT (topic, subject) DO NOTHING
+)
+SELECT * FROM moved
+"""  # noqa: S608 - only our own column names are formatted in
+
+
+def _move_at_once(tx: Connection, move: _Move) -> Order | None:
+    """`_move` in one round trip. PostgreSQL only."""
+    values = {
+        **move.changes,
+        "order_id": move.order.id,
+        "before": move.order.state.value,
+        "state_after": move.after.value,
+        "event": move.event.value,
+        "now": move.now,
+        "facts": json.dumps(move.facts),
+        "ids": [line["id"] for line in move.lines],
+        "accounts": [line["account"] for line in move.lines],
+        "fens": [line["amount_fen"] for line in move.lines],
+        "works": [new_id(Kind.OUTBOX) for _work in move.due],
+        "topics": [topic.value for topic, _at in move.due],
+        "dues": [due_at for _topic, due_at in move.due],
+    }
+    row = straight(tx, _move_statement(tuple(sorted(move.changes))), values)
+    return None if row is None else _order_as_stored(row)
 
 
 def happened(tx: Connection, order_id: str, event: Event) -> bool:
@@ -188,6 +305,22 @@ def transaction_used(tx: Connection, transaction_id: str, order_id: str) -> bool
     """Whether another order already carries this WeChat transaction."""
     other = select(_orders.c.id).where(_orders.c.transaction_id == transaction_id, _orders.c.id != order_id)
     return tx.execute(other).first() is not None
+
+
+def set_channel(tx: Connection, order_id: str, before: str | None, after: str | None) -> bool:
+    """Write down which merchant is asked, before it is asked; take it back only when it certainly was not.
+
+    False when another request decided meanwhile.
+    """
+    mine = update(_orders).where(_orders.c.id == order_id, _orders.c.pay_channel.is_not_distinct_from(before))
+    return tx.execute(mine.values(pay_channel=after)).rowcount == 1
+
+
+def set_part(tx: Connection, order: Order, credit_fen: int, rest_fen: int) -> Order:
+    """Decide, before the card system is asked, that only a part will be credited. Paid orders only."""
+    mine = update(_orders).where(_orders.c.id == order.id, _orders.c.state == State.PAID.value)
+    tx.execute(mine.values(credit_fen=credit_fen, rest_fen=rest_fen))
+    return get(tx, order.id)
 
 
 def set_prepay(tx: Connection, order_id: str, prepay_id: str) -> State:
@@ -242,22 +375,3 @@ def _write_event(
         "facts": facts,
     }
     tx.execute(insert(_events), row)
-
-
-def _post(tx: Connection, order: Order, event: Event, now: datetime) -> None:
-    lines = rules.posting(event, order.amount_fen, order.fee_fen)
-    if not lines:
-        return
-    assert sum(line.amount_fen for line in lines) == 0
-    rows = [
-        {
-            "id": new_id(Kind.ENTRY),
-            "order_id": order.id,
-            "event": event.value,
-            "account": line.account,
-            "amount_fen": line.amount_fen,
-            "at": now,
-        }
-        for line in lines
-    ]
-    tx.execute(insert(_entries), rows)

@@ -27,20 +27,20 @@ class Work:
 
     id: str
     topic: Topic
-    order_id: str
+    subject: str
     attempts: int
 
 
-def add(tx: Connection, topic: Topic, order_id: str, due_at: datetime) -> None:
-    """Ask for work; asking twice for the same (topic, order) is one row."""
+def add(tx: Connection, topic: Topic, subject: str, due_at: datetime) -> None:
+    """Ask for work; asking twice for the same (topic, subject) is one row."""
     row = {
         "id": new_id(Kind.OUTBOX),
         "topic": topic.value,
-        "order_id": order_id,
+        "subject": subject,
         "attempts": 0,
         "next_at": due_at,
     }
-    insert_once(tx, _outbox, ("topic", "order_id"), row)
+    insert_once(tx, _outbox, ("topic", "subject"), row)
 
 
 def claim(tx: Connection, now: datetime, worker: str) -> Work | None:
@@ -50,7 +50,7 @@ def claim(tx: Connection, now: datetime, worker: str) -> Work | None:
     the same name starts (`release`).
     """
     due = (
-        select(_outbox.c.id, _outbox.c.topic, _outbox.c.order_id, _outbox.c.attempts, _outbox.c.next_at)
+        select(_outbox.c.id, _outbox.c.topic, _outbox.c.subject, _outbox.c.attempts, _outbox.c.next_at)
         .where(_outbox.c.done_at.is_(None), _outbox.c.next_at <= now, _outbox.c.topic.in_(_TOPICS))
         .order_by(_outbox.c.next_at, _outbox.c.id)  # two workers lock rows in one order: no deadlock
         .limit(_TRIED_AT_ONCE)
@@ -63,7 +63,7 @@ def claim(tx: Connection, now: datetime, worker: str) -> Work | None:
                 .values(next_at=now + LEASE, attempts=row.attempts + 1, leased_by=worker)
             )
             if taken.rowcount == 1:
-                return Work(row.id, Topic(row.topic), row.order_id, row.attempts + 1)
+                return Work(row.id, Topic(row.topic), row.subject, row.attempts + 1)
     return None
 
 
@@ -88,12 +88,12 @@ def retry(tx: Connection, work: Work, error: str, now: datetime, after: timedelt
     return next_at
 
 
-def reopen(tx: Connection, topic: Topic, order_id: str, now: datetime) -> bool:
+def reopen(tx: Connection, topic: Topic, subject: str, now: datetime) -> bool:
     """Make finished or missing work due again (the sweep uses it). True when it changed anything."""
-    add(tx, topic, order_id, now)
+    add(tx, topic, subject, now)
     changed = tx.execute(
         update(_outbox)
-        .where(_outbox.c.topic == topic.value, _outbox.c.order_id == order_id, _outbox.c.done_at.is_not(None))
+        .where(_outbox.c.topic == topic.value, _outbox.c.subject == subject, _outbox.c.done_at.is_not(None))
         .values(done_at=None, outcome=None, next_at=now)
     )
     return changed.rowcount > 0

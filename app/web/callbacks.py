@@ -5,6 +5,7 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
+from app.domain.orders import PRIMARY
 from app.errors import AppError
 from app.flows import settle
 from app.web.edge import deps, public
@@ -13,6 +14,7 @@ bp = APIBlueprint("callbacks", __name__, url_prefix="/api/v1/callbacks", tag="Ca
 
 
 @bp.post("/wechat-pay")
+@bp.post("/wechat-pay/<channel>", endpoint="wechat_pay_channel")
 @bp.doc(
     summary="WeChat Pay v3 notices (payments and refunds)",
     description="Answers 204 once the notice is booked or quarantined, 401 when it is not WeChat's.",
@@ -20,10 +22,10 @@ bp = APIBlueprint("callbacks", __name__, url_prefix="/api/v1/callbacks", tag="Ca
     security=[],
 )
 @public
-def wechat_pay() -> tuple[Response | str, int]:
+def wechat_pay(channel: str = PRIMARY) -> tuple[Response | str, int]:
     body = request.get_data(cache=True)  # before anything parses it: the signature is over these bytes
     try:
-        settle.notice(deps(), dict(request.headers), body)
+        settle.notice(deps(), dict(request.headers), body, channel)
     except AppError as fault:
         return jsonify({"code": "FAIL", "message": fault.code}), fault.status
     return "", 204

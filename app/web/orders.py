@@ -31,7 +31,9 @@ def _order_id(text: str) -> str:
 @bp.input(schemas.OrderIn, location="json", arg_name="told")
 @bp.output(schemas.OrderPageOut)
 def open_order(told: schemas.OrderIn) -> dict[str, Any]:
-    view = checkout.open_order(deps(), actor(), told.card_id, told.amount_fen, told.method, told.client_key)
+    view = checkout.open_order(
+        deps(), actor(), told.card_id, told.amount_fen, told.method, told.client_key, told.bank
+    )
     return schemas.order_page(deps(), view)
 
 

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from app.domain.clock import iso
-from app.domain.orders import TRUTH
 from app.domain.screens import Screen
 from app.flows import views
 from app.flows.checkout import OrderView
@@ -58,6 +57,7 @@ class OrderIn(Shape):
     amount_fen: int = Field(gt=0, le=10_000_000, strict=True)
     method: str = Field(max_length=32)
     client_key: ClientKey
+    bank: str | None = Field(None, max_length=32, description="Whose fee schedule is quoted; none: other")
 
 
 class ConfirmIn(Shape):
@@ -212,7 +212,7 @@ def order_out(deps: Deps, view: OrderView) -> dict[str, Any]:
     return {
         "id": order.id,
         "state": order.state.value,
-        "truth": TRUTH[order.state].value,
+        "truth": order.truth.value,
         "amount_fen": order.amount_fen,
         "fee_fen": order.fee_fen,
         "card_id": order.card_id,

@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.flows import subscribe
-from app.flows.deliver import RECEIPT
+from app.flows.tell import RECEIPT
 from app.web import schemas
 from app.web.edge import actor, deps
 

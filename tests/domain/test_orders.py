@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,11 +18,13 @@ from app.domain.orders import (
     UNPAID,
     Event,
     InvalidTransition,
+    Money,
     State,
     Truth,
     follow_up,
     next_state,
     posting,
+    rest_after_part,
 )
 
 
@@ -64,25 +68,49 @@ def test_credited_is_said_only_of_completed_orders(state: State) -> None:
     assert (TRUTH[state] is Truth.CREDITED) == (state is State.COMPLETED)
 
 
-@given(st.lists(st.sampled_from(Event), max_size=30), st.integers(1, 500_000), st.integers(0, 5_000))
+@given(
+    st.lists(st.sampled_from(Event), max_size=30), st.integers(2, 500_000), st.integers(0, 5_000), st.data()
+)
 def test_whatever_happens_the_money_in_transit_is_exactly_the_money_held(
-    events: list[Event], amount_fen: int, fee_fen: int
+    events: list[Event], amount_fen: int, fee_fen: int, data: st.DataObject
 ) -> None:
+    credit_fen = data.draw(st.integers(1, amount_fen - 1))
+    money = Money(amount_fen, fee_fen)
     state, in_transit = START, 0
     for event in events:
         try:
             state = next_state(state, event)
         except InvalidTransition:
             continue
-        lines = posting(event, amount_fen, fee_fen)
+        if event is Event.CREDITED_IN_PART:
+            rest_fen = rest_after_part(amount_fen, fee_fen, credit_fen)
+            money = replace(money, credit_fen=credit_fen, rest_fen=rest_fen)
+        lines = posting(event, money)
         assert sum(line.amount_fen for line in lines) == 0
         in_transit += sum(line.amount_fen for line in lines if line.account == IN_TRANSIT)
-        assert in_transit == (-(amount_fen + fee_fen) if state in MONEY_HELD else 0)
+        assert in_transit == (-money.to_return_fen if state in MONEY_HELD else 0)
+
+
+@given(st.integers(2, 500_000), st.integers(0, 5_000), st.data())
+def test_a_part_and_its_rest_are_the_whole_and_the_doubt_about_the_fee_is_the_persons(
+    amount_fen: int, fee_fen: int, data: st.DataObject
+) -> None:
+    credit_fen = data.draw(st.integers(1, amount_fen - 1))
+    rest_fen = rest_after_part(amount_fen, fee_fen, credit_fen)
+    kept_fen = amount_fen + fee_fen - rest_fen - credit_fen
+    assert 0 <= kept_fen <= fee_fen and kept_fen * amount_fen <= fee_fen * credit_fen
+    assert rest_fen >= amount_fen - credit_fen
+
+
+@pytest.mark.parametrize("credit_fen", [0, 5000, 5001, -1])
+def test_a_part_is_more_than_nothing_and_less_than_all(credit_fen: int) -> None:
+    with pytest.raises(ValueError):
+        rest_after_part(5000, 0, credit_fen)
 
 
 def test_held_money_always_has_work_waiting_for_it() -> None:
     for (before, _event), after in EDGES.items():
-        if after in (State.PAID, State.REFUNDING):
+        if after in MONEY_HELD - {State.AWAITING_WRITE}:
             assert follow_up(before, after)
 
 

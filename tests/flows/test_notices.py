@@ -363,7 +363,7 @@ def test_a_refund_notice_for_an_order_that_was_never_refunded_is_an_alarm(world:
 def refund_told(world: World, order_id: str, refund_id: str) -> dict[str, Any]:
     moment = (world.clock.now() + timedelta(hours=8)).strftime("%Y-%m-%dT%H:%M:%S+08:00")
     return {
-        "mchid": world.deps.settings.wechat.merchant_id,
+        "mchid": world.deps.settings.wechat.merchant.merchant_id,
         "out_trade_no": order_id,
         "transaction_id": "4" * 28,
         "out_refund_no": refund_id,

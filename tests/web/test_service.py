@@ -260,7 +260,7 @@ def test_the_log_of_a_whole_main_job_names_nobody_and_holds_no_secret(world: Wor
         "paySign": page["screen"]["payment"]["paySign"],
         "package": page["screen"]["payment"]["package"],
         "app secret": settings.wechat.app_secret,
-        "apiv3 key": settings.wechat.apiv3_key,
+        "apiv3 key": settings.wechat.merchant.apiv3_key,
         "card secret": settings.card_system.secret,
         "session key": settings.session_keys[0],
         "Bearer": "Bearer ",

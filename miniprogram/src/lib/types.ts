@@ -2,7 +2,7 @@
 export interface Line { label: string | null; text: string }
 export interface Choice { id: string; label: string }
 export type Next = 'confirm' | 'face' | 'pay' | 'wait' | 'done' | 'choose' | 'listen'
-export type Truth = 'not_paid' | 'paid' | 'waiting_for_card' | 'credited' | 'going_back' | 'returned' | 'closed'
+export type Truth = 'not_paid' | 'paid' | 'waiting_for_card' | 'credited' | 'credited_in_part' | 'going_back' | 'returned' | 'closed'
 
 export interface Order {
   id: string

@@ -1,0 +1,78 @@
+"""Telling people how it went: one message for each end, through the outbox, never twice."""
+
+from __future__ import annotations
+
+from app.domain.clock import SHANGHAI
+from app.domain.money import yuan_text
+from app.domain.orders import State, Topic
+from app.flows import views
+from app.flows.deps import Deps
+from app.flows.verdicts import Done, Later, Verdict
+from app.ports import Message, Refused, Unavailable, Unknown
+from app.store import cards, notices, orders, outbox
+from app.store.orders import Order
+from app.voice import replies
+
+RECEIPT = "receipt"
+
+
+def _words(topic: Topic, order: Order) -> str:
+    """Which phrase tells it; a message has room for five characters of it."""
+    if topic is Topic.LATE:
+        return "receipt_late"
+    if order.state is State.COMPLETED and order.rest_fen is not None:
+        return "receipt_completed_in_part"
+    return f"receipt_{order.state.value}"
+
+
+def _amount_fen(order: Order) -> int:
+    """What the message is about: what arrived, or what went home."""
+    if order.state is State.REFUNDED:
+        return order.total_fen
+    return order.amount_fen if order.credit_fen is None else order.credit_fen
+
+
+def tell(deps: Deps, topic: Topic, order_id: str, work_id: str) -> Verdict:
+    """Tell the payer once. A message without an answer is not sent again: twice frightens more than never."""
+    now = deps.clock.now()
+    with deps.database.write() as tx:
+        order = orders.get(tx, order_id)
+        card = cards.get(tx, order.card_id)
+        if topic is Topic.LATE and order.state is not State.PAID:
+            return Done("no_longer_late")
+        if topic is Topic.ENDED_UNPAID and order.state not in (
+            State.CANCELLED,
+            State.EXPIRED,
+            State.REJECTED,
+        ):
+            return Done("money_came_late")  # that money's own end is told instead
+        if not outbox.start_once(tx, work_id):
+            return Done("unknown")
+        if not notices.use_subscription(tx, order.payer_openid, RECEIPT, now):
+            return Done("not_subscribed")
+    message = Message(
+        openid=order.payer_openid,
+        template_id=deps.settings.wechat.receipt_template,
+        page=f"pages/index/index?order={order.id}",
+        data={
+            "thing1": views.card_label(deps.city, card),
+            "amount2": f"￥{yuan_text(_amount_fen(order))}",
+            "character_string3": order.id,
+            "time4": f"{now.astimezone(SHANGHAI):%Y-%m-%d %H:%M}",
+            "phrase5": replies.phrase(_words(topic, order)),
+        },
+    )
+    try:
+        deps.messages.send(message)
+    except Refused as no:
+        with deps.database.write() as tx:
+            notices.drop_subscription(tx, order.payer_openid, RECEIPT, now)
+        return Done(f"refused:{no.code}")
+    except Unavailable as not_sent:
+        with deps.database.write() as tx:
+            outbox.start_over(tx, work_id)
+            notices.add_subscription(tx, order.payer_openid, RECEIPT, now)
+        return Later(not_sent.code)
+    except Unknown:
+        return Done("unknown")
+    return Done("sent")
