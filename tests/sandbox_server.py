@@ -18,6 +18,7 @@
         sandbox.pay_again(order_id)       # a second payment for a paid order; both: the transaction id
         sandbox.settle_refund(refund_id)  # a person settles an ABNORMAL refund at WeChat
         sandbox.set_card(number, balance_fen=0, behaviour="blocked", registered=False)
+        sandbox.bill_fault(day, "missing_row", order_id=order_id, merchant="standby")
         sandbox.trades() refunds() notices() messages() cards() credits()      # rows as dicts
         sandbox.card("3104870300000000001")       # one card's row, with balance_fen
 
@@ -36,7 +37,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,12 @@ class Sandbox:
     def set_card(self, card_number: str, **changes: Any) -> dict[str, Any]:
         card: dict[str, Any] = self.ask("/sandbox/cards/set", {"card_number": card_number, **changes})
         return card
+
+    def bill_fault(self, day: date, fault: str, **details: Any) -> dict[str, Any]:
+        """See docs/SANDBOX.md; answers what was chosen (order_id and transaction_id of an extra_row)."""
+        told = {"day": day.isoformat(), "fault": fault, **details}
+        answer: dict[str, Any] = self.ask("/sandbox/bills/faults", told)
+        return answer
 
     def _rows(self, name: str, **filters: str) -> list[dict[str, Any]]:
         response = requests.get(f"{self.base_url}/sandbox/{name}", params=filters, timeout=10)

@@ -47,6 +47,17 @@ class Timeouts:
     read_seconds: float = 8.0
 
 
+FILE_TIMEOUTS = Timeouts(read_seconds=60.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long and how large one answer may be."""
+
+    timeouts: Timeouts
+    largest_bytes: int = LARGEST_ANSWER_BYTES
+
+
 def segment(text: str) -> str:
     """`text` as one path segment. ValueError for what no quoting can keep in its place."""
     if text in ("", ".", ".."):
@@ -70,29 +81,45 @@ class HttpClient:
         self._session.mount("https://", adapter)
         self._session.mount("http://", adapter)
 
-    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-        """Exchange once. `target` is path and query, already percent-encoded.
+    def send(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        limits: Limits | None = None,
+    ) -> Answer:
+        """Exchange once. `target` is path and query, already percent-encoded. `limits` replaces the usual
+        ones where a file is fetched.
 
         Raise Unavailable("not_connected") when nothing was sent, Unknown("no_answer") when it may have
         been. Messages name no address, because addresses carry secrets.
         """
+        limits = limits or Limits(self._timeouts)
         for host in self._hosts[:-1]:
             try:
-                return self._send(host, method, target, headers, body)
+                return self._send(host, method, target, headers, body, limits)
             except Unavailable:
                 continue
-        return self._send(self._hosts[-1], method, target, headers, body)
+        return self._send(self._hosts[-1], method, target, headers, body, limits)
 
-    def _send(
-        self, host: str, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    def _send(  # what `send` was given; a record would only be unpacked here
+        self,
+        host: str,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        limits: Limits,
     ) -> Answer:
+        timeouts = limits.timeouts
         try:
             response = self._session.request(
                 method,
                 host + target,
                 data=body,
                 headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **headers},
-                timeout=(self._timeouts.connect_seconds, self._timeouts.read_seconds),
+                timeout=(timeouts.connect_seconds, timeouts.read_seconds),
                 allow_redirects=False,
                 stream=True,
             )
@@ -101,28 +128,29 @@ class HttpClient:
                 raise Unavailable("not_connected", type(fault).__name__) from None
             raise Unknown("no_answer", type(fault).__name__) from None
         try:
-            return Answer(response.status_code, response.headers, self._read(response))
+            return Answer(response.status_code, response.headers, _read(response, limits))
         finally:
             response.close()
-
-    def _read(self, response: requests.Response) -> bytes:
-        """The whole body, within the time and the size allowed; a dripping answer is no answer."""
-        deadline = time.monotonic() + self._timeouts.read_seconds
-        body = bytearray()
-        try:
-            while chunk := response.raw.read1(_CHUNK_BYTES):
-                body += chunk
-                if len(body) > LARGEST_ANSWER_BYTES:
-                    raise Unknown("no_answer", "answer too large")
-                if time.monotonic() > deadline:
-                    raise Unknown("no_answer", "answer too slow")
-        except (urllib3.exceptions.HTTPError, OSError) as fault:
-            raise Unknown("no_answer", type(fault).__name__) from None
-        return bytes(body)
 
     def close(self) -> None:
         """Close the pooled connections."""
         self._session.close()
+
+
+def _read(response: requests.Response, limits: Limits) -> bytes:
+    """The whole body, within the time and the size allowed; a dripping answer is no answer."""
+    deadline = time.monotonic() + limits.timeouts.read_seconds
+    body = bytearray()
+    try:
+        while chunk := response.raw.read1(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > limits.largest_bytes:
+                raise Unknown("no_answer", "answer too large")
+            if time.monotonic() > deadline:
+                raise Unknown("no_answer", "answer too slow")
+    except (urllib3.exceptions.HTTPError, OSError) as fault:
+        raise Unknown("no_answer", type(fault).__name__) from None
+    return bytes(body)
 
 
 def _never_sent(fault: requests.RequestException) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import TypeVar
 from urllib.parse import urlencode
 
 from pydantic import BaseModel, ValidationError
 
 from app.ports import (
+    Bill,
     Clock,
     Notice,
     NoticeRejected,
@@ -25,11 +26,14 @@ from app.ports import (
     RefundState,
     Refused,
     TradeState,
+    Unavailable,
     Unknown,
 )
 from app.providers.http import segment
+from app.providers.wechat_pay_bill import BadBill, parse_bill, unpacked
 from app.providers.wechat_pay_config import PayConfig
 from app.providers.wechat_pay_shapes import (
+    BillLink,
     Envelope,
     PrepayAnswer,
     RefundAnswer,
@@ -49,6 +53,7 @@ __all__ = ["PayConfig", "WeChatPayV3"]
 
 TRANSACTIONS = "/v3/pay/transactions"
 REFUNDS = "/v3/refund/domestic/refunds"
+TRADE_BILL = "/v3/bill/tradebill"
 LARGEST_NOTICE_BYTES = 64 * 1024
 PAID_EVENT = "TRANSACTION.SUCCESS"
 REFUND_EVENTS = {f"REFUND.{state}": state for state in ("SUCCESS", "ABNORMAL", "CLOSED")}
@@ -153,6 +158,26 @@ class WeChatPayV3:
             raise
         told = _refund_told(refund_id, raw)
         return told.refund(RefundState(told.status))
+
+    # --- bills ---
+
+    def trade_bill(self, day: date) -> Bill | None:
+        """The bill of a past day; None when WeChat says that there were no trades."""
+        query = urlencode({"bill_date": day.isoformat(), "bill_type": "ALL", "tar_type": "GZIP"})
+        try:
+            link = read(BillLink, self._wire.call("GET", f"{TRADE_BILL}?{query}"))
+        except Refused as no:
+            if no.code == "NO_STATEMENT_EXIST":
+                return None
+            raise
+        try:
+            raw = unpacked(self._wire.download(link.target()), link.hash_value)
+            lines = parse_bill(raw, self.merchant_id, day)
+        except Refused as no:  # the link has expired or is not ours: a new one may be asked for
+            raise Unavailable("bill_link", no.code) from None
+        except BadBill as bad:
+            raise Unknown(f"bill_{bad.reason}") from None
+        return Bill(day, lines, raw, link.hash_value.lower())
 
     # --- notices ---
 

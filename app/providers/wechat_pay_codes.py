@@ -25,10 +25,12 @@ OUTCOMES: dict[str, type[OutsideError]] = {
     "ORDER_CLOSED": Refused,
     "ORDER_NOT_EXIST": Refused,
     "RESOURCE_NOT_EXISTS": Refused,
+    "NO_STATEMENT_EXIST": Refused,  # no trades that day; `trade_bill` turns it into None
     # Not done, and worth repeating once something is put right.
     "FREQUENCY_LIMITED": Unavailable,
     "RATELIMIT_EXCEEDED": Unavailable,
     "NOT_ENOUGH": Unavailable,  # our account is empty today; the refund is owed all the same
+    "STATEMENT_CREATING": Unavailable,
     "SIGN_ERROR": Unavailable,  # our clock or our key: an operator repairs it, the request stays valid
     # Nobody knows.
     "SYSTEM_ERROR": Unknown,

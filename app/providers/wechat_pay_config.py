@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from app.providers.http import Timeouts
+from app.providers.http import FILE_TIMEOUTS, Timeouts
 from app.providers.wechat_pay_signing import (
     PUBLIC_KEY_PREFIX,
     certificate_serial,
@@ -20,8 +20,9 @@ class PayConfig:
 
     wechatpay_keys: certificate serial or PUB_KEY_ID -> PEM of the platform certificate or public key, both
     kinds side by side. wechatpay_serial: which of them shall sign the answers to us. notice_window_seconds:
-    how far a signature's time may be from ours (WeChat's rule is 300). standby_url: where to turn when
-    base_url cannot be connected to; the host is not part of a signature.
+    how far a signature's time may be from ours (WeChat's rule is 300). file_timeouts: for a bill's
+    download. standby_url: where to turn when base_url cannot be connected to; the host is not part of a
+    signature.
     """
 
     base_url: str
@@ -36,6 +37,7 @@ class PayConfig:
     refund_notify_url: str
     notice_window_seconds: int = 300
     timeouts: Timeouts = Timeouts()
+    file_timeouts: Timeouts = FILE_TIMEOUTS
     standby_url: str | None = None
 
     def faults(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field
 
@@ -119,6 +119,18 @@ class RefundTold(RefundFacts):
 
     mchid: Text
     refund_status: Text
+
+
+class BillLink(BaseModel):
+    """Where a bill can be fetched for some minutes, and the checksum of its unpacked bytes."""
+
+    hash_type: Literal["SHA1"]
+    hash_value: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{40}$")]
+    download_url: Annotated[str, Field(pattern=r"^https?://[^/]+/v3/billdownload/[!-~]+$", max_length=2048)]
+
+    def target(self) -> str:
+        """Path and query. The host is not followed: what we sign goes where the configuration says."""
+        return "/" + self.download_url.split("/", 3)[3]
 
 
 class SealedResource(BaseModel):

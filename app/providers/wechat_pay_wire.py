@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from app.ports import Clock, Unknown
-from app.providers.http import Answer, HttpClient
+from app.providers.http import Answer, HttpClient, Limits
 from app.providers.wechat_pay_codes import outcome
 from app.providers.wechat_pay_config import PayConfig
 from app.providers.wechat_pay_shapes import Problem
@@ -24,6 +24,7 @@ from app.providers.wechat_pay_signing import (
 
 log = logging.getLogger(__name__)
 
+LARGEST_FILE_BYTES = 64 * 1024 * 1024
 _Shape = TypeVar("_Shape", bound=BaseModel)
 
 
@@ -44,20 +45,7 @@ class SignedWire:
     def call(self, method: str, target: str, body: dict[str, Any] | None = None) -> bytes:
         """One signed exchange; returns the verified body of a 2xx answer."""
         raw = b"" if body is None else json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = {
-            "Authorization": authorization(
-                self._key,
-                self._config.merchant_id,
-                self._config.merchant_serial,
-                method=method,
-                target=target,
-                timestamp=int(self._clock.now().timestamp()),
-                nonce=secrets.token_hex(16),
-                body=raw,
-            ),
-            "Accept": "application/json",
-            "Wechatpay-Serial": self._config.wechatpay_serial,
-        }
+        headers = self._headers(method, target, raw)
         if body is not None:
             headers["Content-Type"] = "application/json"
         answer = self._http.send(method, target, headers, raw if body is not None else None)
@@ -65,6 +53,26 @@ class SignedWire:
             self._verify(answer)
             return answer.body
         return self._fail(method, target, answer)
+
+    def download(self, target: str) -> bytes:
+        """Fetch a file with a signed GET. WeChat signs no file: the caller holds its checksum."""
+        limits = Limits(self._config.file_timeouts, LARGEST_FILE_BYTES)
+        answer = self._http.send("GET", target, self._headers("GET", target, b""), limits=limits)
+        return answer.body if answer.status == 200 else self._fail("GET", target, answer)
+
+    def _headers(self, method: str, target: str, raw: bytes) -> dict[str, str]:
+        signed = authorization(
+            self._key,
+            self._config.merchant_id,
+            self._config.merchant_serial,
+            method=method,
+            target=target,
+            timestamp=int(self._clock.now().timestamp()),
+            nonce=secrets.token_hex(16),
+            body=raw,
+        )
+        serial = self._config.wechatpay_serial
+        return {"Authorization": signed, "Accept": "application/json", "Wechatpay-Serial": serial}
 
     def _verify(self, answer: Answer) -> None:
         now = int(self._clock.now().timestamp())

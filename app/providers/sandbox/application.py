@@ -7,6 +7,7 @@ from flask import Flask, Response, jsonify, request
 from app.domain.clock import SystemClock
 from app.ports import Clock
 from app.providers.sandbox.asks import BadAsk
+from app.providers.sandbox.bills import Bills
 from app.providers.sandbox.card_edge import CardEdge
 from app.providers.sandbox.cards import Cards, seed_cards
 from app.providers.sandbox.faults import FaultyNotices
@@ -45,6 +46,7 @@ class Sandbox:
         self.notices = NoticeBook(self.world, post)
         self.trades = Trades(self.world, self.notices)
         self.refunds = Refunds(self.world, self.notices)
+        self.bills = Bills(self.world)
         self.cards = Cards(self.world)
         self.app = self._application()
         if settings.delivery == "background":
@@ -62,7 +64,7 @@ class Sandbox:
         app.register_blueprint(mini_program.routes())
         app.register_blueprint(phone_routes(mini_program, self.trades))
         app.register_blueprint(Tester(self.world, self.notices, self.refunds, faulty).routes())
-        trouble = Trouble(self.world, self.trades, self.refunds, self.notices, self.cards)
+        trouble = Trouble(self.world, self.trades, self.refunds, self.notices, self.cards, self.bills)
         app.register_blueprint(trouble.routes())
         self._pay_routes(app)
         self._card_routes(app)
@@ -73,7 +75,7 @@ class Sandbox:
         return app
 
     def _pay_routes(self, app: Flask) -> None:
-        edge, trades, refunds = PayEdge(self.world), self.trades, self.refunds
+        edge, trades, refunds, bills = PayEdge(self.world), self.trades, self.refunds, self.bills
         pay, home = "/v3/pay/transactions", "/v3/refund/domestic/refunds"
 
         @app.post(f"{pay}/jsapi")
@@ -99,6 +101,15 @@ class Sandbox:
         @app.post(home)
         def refund() -> Response:
             return edge.handle(refunds.ask)
+
+        @app.get("/v3/bill/tradebill")
+        def trade_bill() -> Response:
+            refunds.finish_due()
+            return edge.handle(lambda merchant, _body: bills.link(merchant))
+
+        @app.get("/v3/billdownload/file")
+        def bill_file() -> Response:
+            return edge.admit(lambda merchant, _raw: bills.download(merchant))
 
         @app.get(f"{home}/<refund_id>")
         def query_refund(refund_id: str) -> Response:

@@ -7,7 +7,9 @@ from typing import Any
 from flask import Blueprint
 
 from app.providers.sandbox.asks import BadAsk, asked, merchant_name, one_of, text
+from app.providers.sandbox.bills import BILL_FAULTS, Bills
 from app.providers.sandbox.cards import BEHAVIOURS, Cards
+from app.providers.sandbox.merchants import PRIMARY
 from app.providers.sandbox.notices import NoticeBook
 from app.providers.sandbox.outages import WHO, Outage, set_outage
 from app.providers.sandbox.refunds import Refunds
@@ -19,13 +21,20 @@ class Trouble:
     """Each POST under /sandbox that changes the outside world. docs/SANDBOX.md has the table."""
 
     def __init__(
-        self, world: World, trades: Trades, refunds: Refunds, notices: NoticeBook, cards: Cards
+        self,
+        world: World,
+        trades: Trades,
+        refunds: Refunds,
+        notices: NoticeBook,
+        cards: Cards,
+        bills: Bills,
     ) -> None:
         self._world = world
         self._trades = trades
         self._refunds = refunds
         self._notices = notices
         self._cards = cards
+        self._bills = bills
 
     def outage(self) -> dict[str, str]:
         """{"who", "mode"}: from now on, also after a restart, until mode "none"."""
@@ -99,6 +108,12 @@ class Trouble:
             raise BadAsk("no such card")
         return card
 
+    def bill_fault(self) -> dict[str, Any]:
+        """{"day", "fault", "merchant"?, ...} -> the same, with the row that was chosen. See Bills."""
+        body = asked()
+        merchant = self._world.merchants.named(merchant_name(body) or PRIMARY)
+        return self._bills.set_fault(merchant, text(body, "day"), one_of(body, "fault", BILL_FAULTS), body)
+
     def routes(self) -> Blueprint:
         """Everything that makes trouble, under /sandbox."""
         routes = Blueprint("trouble", __name__, url_prefix="/sandbox")
@@ -107,4 +122,5 @@ class Trouble:
         routes.post("/trades/pay-again")(self.pay_again)
         routes.post("/refunds/settle")(self.settle_refund)
         routes.post("/cards/set")(self.set_card)
+        routes.post("/bills/faults")(self.bill_fault)
         return routes
