@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from sqlalchemy import text
 from app.domain.money import yuan_short
 from app.domain.orders import State
 from app.flows import settle
-from app.store import ledger, orders, outbox
+from app.store import cases, ledger, orders, outbox
 from tests.world import Phone, World
 
 REFUSING, SLOW, LOSING = "3104870300000000009", "3104870300000000010", "3104870300000000011"
@@ -130,14 +131,29 @@ def test_a_refused_credit_is_refunded_in_full_once(world: World, amount_fen: int
     assert world.sandbox.credits() == [] and world.balanced() and len(receipts(world, order_id)) == 1
 
 
-def test_a_refund_that_wechat_ends_abnormally_stays_going_back_and_calls_a_person(world: World) -> None:
-    for amount_fen, kind in ((5009, "refund_abnormal"), (5010, "refund_closed")):
-        elder, order_id = paid(world, amount_fen)
-        for _ in range(3):
-            world.work(minutes=2)
-        page = told(elder, order_id)
-        assert page["order"]["truth"] == "going_back" and "agent" in str(page["screen"]["choices"])
-        assert kind in alarms(world) and world.balanced() and receipts(world, order_id) == []
+def test_a_refund_whose_way_home_is_gone_stays_going_back_and_calls_a_person(world: World) -> None:
+    elder, order_id = paid(world, 5009)
+    for _ in range(3):
+        world.work(minutes=2)
+    page = told(elder, order_id)
+    assert page["order"]["truth"] == "going_back" and "agent" in str(page["screen"]["choices"])
+    assert "refund_abnormal" in alarms(world) and world.balanced() and receipts(world, order_id) == []
+    with world.deps.database.read() as tx:
+        (case,) = cases.of_order(tx, order_id)
+    assert (case.level, case.kind) == (2, "refund_abnormal")
+    assert case.plan_due_at == case.opened_at + timedelta(hours=2) and case.resolved_at is None
+    assert [event["event"] for event in case.evidence["events"]][-1] == "delivery_refused"
+    assert {"payment", "credit", "refund"} >= {query["asked"] for query in case.evidence["queries"]} != set()
+    assert len(world.sandbox.refunds()) == 1
+
+
+def test_a_refund_that_wechat_closed_is_asked_again_under_a_new_number_and_comes_once(world: World) -> None:
+    elder, order_id = paid(world, 5010)
+    work_until_quiet(world)
+    assert told(elder, order_id)["order"]["truth"] == "returned" and world.balanced()
+    number = "rfd_" + order_id[4:]
+    made = {refund["refund_id"]: refund["state"] for refund in world.sandbox.refunds()}
+    assert made == {number: "CLOSED", f"{number}_2": "SUCCESS"} and len(receipts(world, order_id)) == 1
 
 
 def alarms(world: World) -> set[str]:

@@ -12,7 +12,7 @@ import pytest
 import requests
 from sqlalchemy import text
 
-from app.store import notices
+from app.store import differences, notices
 from tests.world import Phone, World
 
 CALLBACK = "/api/v1/callbacks/wechat-pay"
@@ -305,7 +305,7 @@ def test_money_that_was_paid_in_time_counts_although_the_notice_comes_after_the_
     assert elder.balance_fen() == before + 5006 and world.balanced()
 
 
-def test_a_second_payment_of_the_same_order_is_an_alarm_not_a_credit(world: World) -> None:
+def test_a_second_payment_wechat_knows_nothing_of_is_an_alarm_and_moves_nothing(world: World) -> None:
     elder, page = payable(world)
     before = elder.balance_fen()
     assert elder.pay(page) == "requestPayment:ok"
@@ -313,7 +313,9 @@ def test_a_second_payment_of_the_same_order_is_an_alarm_not_a_credit(world: Worl
     assert post(world, headers, body).status_code == 204
     world.work()
     assert elder.balance_fen() == before + 5000 and world.balanced()
-    assert alarms(world) == [("second_payment", page["order"]["id"])]
+    assert alarms(world) == [("second_payment", "9" * 28)]
+    with world.deps.database.read() as tx:
+        assert differences.unresolved(tx) == [] and world.sandbox.refunds() == []
 
 
 def test_one_transaction_pays_one_order(world: World) -> None:
@@ -357,7 +359,7 @@ def test_a_refund_notice_for_an_order_that_was_never_refunded_is_an_alarm(world:
     headers, body = inside.notices.sealed("notice-r", "REFUND.SUCCESS", told, inside.world.keys.public_key_id)
     assert post(world, headers, body).status_code == 204
     assert truth(elder, page) == "credited" and world.balanced()
-    assert alarms(world) == [("unexpected_refund", order_id)]
+    assert alarms(world) == [("unknown_refund", told["out_refund_no"])]
 
 
 def refund_told(world: World, order_id: str, refund_id: str) -> dict[str, Any]:

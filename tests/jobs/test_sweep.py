@@ -82,7 +82,7 @@ def test_work_marked_as_done_that_was_not_done_is_opened_again(world: World) -> 
     assert world.sweep()["reopened"] == 1
     world.work()
     assert elder.order(page["order"]["id"])["order"]["truth"] == "credited" and world.balanced()
-    assert world.sweep() == {"expired": 0, "reopened": 0, "forgotten": 0}
+    assert set(world.sweep().values()) == {0}
 
 
 def test_a_sweep_changes_nothing_that_rests(world: World) -> None:

@@ -53,7 +53,7 @@ def test_a_repeated_event_changes_nothing(database: Database, clock: FakeClock) 
     assert not moved and again == paid
     with database.read() as tx:
         assert len(ledger.entries_of(tx, order.id)) == 2
-        assert outbox.waiting(tx) == {Topic.WATCH_PAYMENT: 1, Topic.DELIVER: 1}
+        assert outbox.waiting(tx) == {Topic.WATCH_PAYMENT: 1, Topic.DELIVER: 1, Topic.WATCH_PROMISE: 1}
 
 
 def test_an_event_without_an_edge_is_refused_and_leaves_no_trace(
