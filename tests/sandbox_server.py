@@ -19,6 +19,8 @@
         sandbox.settle_refund(refund_id)  # a person settles an ABNORMAL refund at WeChat
         sandbox.set_card(number, balance_fen=0, behaviour="blocked", registered=False)
         sandbox.bill_fault(day, "missing_row", order_id=order_id, merchant="standby")
+        sandbox.stall_batches()           # end-of-day files are taken and never worked through; (False): on
+        sandbox.batches()                 # rows: batch_id, lines, received_at, due_at, done_at
         sandbox.trades() refunds() notices() messages() cards() credits()      # rows as dicts
         sandbox.card("3104870300000000001")       # one card's row, with balance_fen
 
@@ -147,6 +149,12 @@ class Sandbox:
         answer: dict[str, Any] = self.ask("/sandbox/bills/faults", told)
         return answer
 
+    def stall_batches(self, stalled: bool = True) -> None:
+        self.ask("/sandbox/batches/stall", {"stalled": stalled})
+
+    def batches(self) -> list[dict[str, Any]]:
+        return self._rows("batches")
+
     def _rows(self, name: str, **filters: str) -> list[dict[str, Any]]:
         response = requests.get(f"{self.base_url}/sandbox/{name}", params=filters, timeout=10)
         response.raise_for_status()
@@ -189,6 +197,7 @@ def running_sandbox(
     notice_keys: NoticeKeys = "alternate",
     notice_delay_factor: float = 1.0,
     refund_seconds: float = 5.0,
+    batch_seconds: float = 2.0,
 ) -> Iterator[Sandbox]:
     """Start a sandbox in a thread, and stop it whatever happens."""
     clock = clock or FakeClock(START)
@@ -198,6 +207,7 @@ def running_sandbox(
         notice_keys=notice_keys,
         notice_delay_factor=notice_delay_factor,
         refund_seconds=refund_seconds,
+        batch_seconds=batch_seconds,
         delivery=delivery,
     )
     with SandboxServer(create_sandbox(settings, clock, sandbox_keys(), post)) as server:

@@ -25,6 +25,7 @@ from app.providers.sandbox.world import NoticeKeys, SandboxSettings
     "--notice-keys", type=click.Choice(["alternate", "public_key", "certificate"]), default="alternate"
 )
 @click.option("--notice-delay-factor", type=float, default=1.0, show_default=True)
+@click.option("--batch-seconds", type=float, default=2.0, show_default=True)
 def main(
     port: int,
     host: str,
@@ -32,6 +33,7 @@ def main(
     notify_base: str | None,
     notice_keys: str,
     notice_delay_factor: float,
+    batch_seconds: float,
 ) -> None:
     """A small WeChat and a small city card system for development."""
     settings = SandboxSettings(
@@ -39,6 +41,7 @@ def main(
         notify_base=notify_base,
         notice_keys=cast(NoticeKeys, notice_keys),  # click has checked the choice
         notice_delay_factor=notice_delay_factor,
+        batch_seconds=batch_seconds,
     )
     sandbox = create_sandbox(settings)
     try:

@@ -8,6 +8,7 @@ from app.domain.clock import SystemClock
 from app.ports import Clock
 from app.providers.sandbox.asks import BadAsk
 from app.providers.sandbox.bills import Bills
+from app.providers.sandbox.card_batches import Batches
 from app.providers.sandbox.card_edge import CardEdge
 from app.providers.sandbox.cards import Cards, seed_cards
 from app.providers.sandbox.faults import FaultyNotices
@@ -48,6 +49,7 @@ class Sandbox:
         self.refunds = Refunds(self.world, self.notices)
         self.bills = Bills(self.world)
         self.cards = Cards(self.world)
+        self.batches = Batches(self.world)
         self.app = self._application()
         if settings.delivery == "background":
             self.notices.start(before=self.refunds.finish_due)
@@ -56,6 +58,11 @@ class Sandbox:
         """Stop delivering notices. Idempotent; what is undelivered waits in the store."""
         self.notices.stop()
 
+    def _finish_due(self) -> None:
+        """What has fallen due meanwhile, before anybody looks."""
+        self.refunds.finish_due()
+        self.batches.finish_due()
+
     def _application(self) -> Flask:
         app = Flask("sandbox", static_folder=None)
         app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
@@ -63,9 +70,8 @@ class Sandbox:
         faulty = FaultyNotices(self.world, self.trades, self.notices)
         app.register_blueprint(mini_program.routes())
         app.register_blueprint(phone_routes(mini_program, self.trades))
-        app.register_blueprint(Tester(self.world, self.notices, self.refunds, faulty).routes())
-        trouble = Trouble(self.world, self.trades, self.refunds, self.notices, self.cards, self.bills)
-        app.register_blueprint(trouble.routes())
+        app.register_blueprint(Tester(self.world, self.notices, faulty, self._finish_due).routes())
+        app.register_blueprint(Trouble(self).routes())
         self._pay_routes(app)
         self._card_routes(app)
         app.get("/healthz", endpoint="healthz")(lambda: {"ok": True})
@@ -117,7 +123,7 @@ class Sandbox:
 
     def _card_routes(self, app: Flask) -> None:
         cards, system = self.cards, "/card-system/v1"
-        edge = CardEdge(self.world, before=lambda: None)
+        batches, edge = self.batches, CardEdge(self.world, before=self.batches.finish_due)
 
         @app.post(f"{system}/cards/find")
         def find_card() -> Response:
@@ -130,6 +136,18 @@ class Sandbox:
         @app.get(f"{system}/credits/<order_id>")
         def query_credit(order_id: str) -> Response:
             return edge.handle(lambda _body: cards.query(order_id))
+
+        @app.put(f"{system}/batches/<batch_id>")
+        def submit_batch(batch_id: str) -> Response:
+            return edge.take_file(lambda file: batches.submit(batch_id, file))
+
+        @app.get(f"{system}/batches/<batch_id>")
+        def batch_result(batch_id: str) -> Response:
+            return edge.give_file(lambda: batches.result(batch_id))
+
+        @app.get(f"{system}/files/credits/<day>")
+        def credits_of(day: str) -> Response:
+            return edge.give_file(lambda: batches.credits_of(day))
 
 
 def create_sandbox(

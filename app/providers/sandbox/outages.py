@@ -13,6 +13,7 @@ from app.providers.sandbox.world import AnswerLost
 
 CARDS, MESSAGES = "cards", "messages"
 WHO = (*MERCHANT_NAMES, CARDS, MESSAGES)
+BATCHES = "batches"  # not a party of its own: files that are taken and never worked through
 
 
 class Outage(StrEnum):
@@ -24,10 +25,15 @@ class Outage(StrEnum):
     LOST = "lost"  # the work is done, and the connection breaks before the answer
 
 
-def outage_of(tx: sqlite3.Connection, who: str) -> Outage:
-    """How `who` is out at this moment. SILENT is raised as AnswerLost at once."""
+def mode_of(tx: sqlite3.Connection, who: str) -> Outage:
+    """How `who` is out at this moment."""
     found = tx.execute("SELECT mode FROM outages WHERE who = ?", (who,)).fetchone()
-    outage = Outage.NONE if found is None else Outage(found["mode"])
+    return Outage.NONE if found is None else Outage(found["mode"])
+
+
+def outage_of(tx: sqlite3.Connection, who: str) -> Outage:
+    """The same, for a request: SILENT is raised as AnswerLost at once."""
+    outage = mode_of(tx, who)
     if outage is Outage.SILENT:
         raise AnswerLost
     return outage

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,6 @@ from flask import Blueprint, Response, abort, jsonify, request
 from app.providers.sandbox.asks import BadAsk, asked, merchant_name, one_of
 from app.providers.sandbox.faults import FAULTS, FaultyNotices
 from app.providers.sandbox.notices import NoticeBook
-from app.providers.sandbox.refunds import Refunds
 from app.providers.sandbox.world import World
 
 # What a tester may look at, newest last; those with an order_id can be filtered by it.
@@ -26,6 +26,8 @@ LISTINGS = {
     " attempts, due_at, answered FROM notices WHERE order_id = COALESCE(:order_id, order_id) ORDER BY seq",
     "cards": "SELECT * FROM cards ORDER BY card_number",
     "credits": "SELECT * FROM card_credits WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
+    "batches": "SELECT batch_id, json_array_length(lines) AS lines, received_at, due_at, done_at"
+    " FROM card_batches ORDER BY rowid",
     "outages": "SELECT who, mode FROM outages WHERE mode != 'none' ORDER BY who",
 }
 
@@ -33,17 +35,20 @@ LISTINGS = {
 class Tester:
     """Look inside, let held notices go, send faulty ones."""
 
-    def __init__(self, world: World, notices: NoticeBook, refunds: Refunds, faulty: FaultyNotices) -> None:
+    def __init__(
+        self, world: World, notices: NoticeBook, faulty: FaultyNotices, finish_due: Callable[[], None]
+    ) -> None:
+        """`finish_due` brings everything up to this moment before anybody looks."""
         self._world = world
         self._notices = notices
-        self._refunds = refunds
+        self._finish_due = finish_due
         self._faulty = faulty
 
     def listing(self, name: str) -> Response:
         """GET /sandbox/<name>?order_id= -> {name: [rows]}, for the names in LISTINGS."""
         if name not in LISTINGS:
             abort(404)
-        self._refunds.finish_due()
+        self._finish_due()
         rows = self._world.store.rows(LISTINGS[name], {"order_id": request.args.get("order_id")})
         for row in rows:
             if "data" in row:
@@ -57,7 +62,7 @@ class Tester:
 
     def deliver(self) -> dict[str, Any]:
         """Deliver everything due now and say how it was answered."""
-        self._refunds.finish_due()
+        self._finish_due()
         return {"deliveries": [asdict(attempt) for attempt in self._notices.deliver_due()]}
 
     def send(self) -> dict[str, Any]:

@@ -2,39 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
 
 from app.providers.sandbox.asks import BadAsk, asked, merchant_name, one_of, text
-from app.providers.sandbox.bills import BILL_FAULTS, Bills
-from app.providers.sandbox.cards import BEHAVIOURS, Cards
+from app.providers.sandbox.bills import BILL_FAULTS
+from app.providers.sandbox.cards import BEHAVIOURS
 from app.providers.sandbox.merchants import PRIMARY
-from app.providers.sandbox.notices import NoticeBook
 from app.providers.sandbox.outages import WHO, Outage, set_outage
-from app.providers.sandbox.refunds import Refunds
-from app.providers.sandbox.trades import PAID, Trades
-from app.providers.sandbox.world import World
+from app.providers.sandbox.trades import PAID
+
+if TYPE_CHECKING:
+    from app.providers.sandbox.application import Sandbox
 
 
 class Trouble:
     """Each POST under /sandbox that changes the outside world. docs/SANDBOX.md has the table."""
 
-    def __init__(
-        self,
-        world: World,
-        trades: Trades,
-        refunds: Refunds,
-        notices: NoticeBook,
-        cards: Cards,
-        bills: Bills,
-    ) -> None:
-        self._world = world
-        self._trades = trades
-        self._refunds = refunds
-        self._notices = notices
-        self._cards = cards
-        self._bills = bills
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._world = sandbox.world
+        self._trades = sandbox.trades
+        self._refunds = sandbox.refunds
+        self._notices = sandbox.notices
+        self._bills = sandbox.bills
+        self._cards = sandbox.cards
+        self._batches = sandbox.batches
 
     def outage(self) -> dict[str, str]:
         """{"who", "mode"}: from now on, also after a restart, until mode "none"."""
@@ -103,10 +96,19 @@ class Trouble:
             if type(body["balance_fen"]) is not int or body["balance_fen"] < 0:
                 raise BadAsk("balance_fen is a whole number of fen")
             changes["balance_fen"] = body["balance_fen"]
+        self._batches.finish_due()
         card = self._cards.change(text(body, "card_number"), changes)
         if card is None:
             raise BadAsk("no such card")
         return card
+
+    def stall_batches(self) -> dict[str, bool]:
+        """{"stalled"}: files are taken and none is worked through, until false."""
+        stalled = asked().get("stalled")
+        if not isinstance(stalled, bool):
+            raise BadAsk("stalled is true or false")
+        self._batches.stall(stalled)
+        return {"stalled": stalled}
 
     def bill_fault(self) -> dict[str, Any]:
         """{"day", "fault", "merchant"?, ...} -> the same, with the row that was chosen. See Bills."""
@@ -122,5 +124,6 @@ class Trouble:
         routes.post("/trades/pay-again")(self.pay_again)
         routes.post("/refunds/settle")(self.settle_refund)
         routes.post("/cards/set")(self.set_card)
+        routes.post("/batches/stall")(self.stall_batches)
         routes.post("/bills/faults")(self.bill_fault)
         return routes
