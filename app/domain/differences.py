@@ -7,6 +7,9 @@ is ever put right by crediting a card again.
 
 from __future__ import annotations
 
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
@@ -18,6 +21,48 @@ from app.domain.reconciliation import Class, Finding, RowKind
 READY_AT = time(10)  # WeChat's bill of a day is there from 10:00 of the next (notes/wechat.md 4.10)
 PATIENCE = timedelta(days=2)
 _DAY = timedelta(days=1)
+_LONGEST_REFERENCE = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is kept of a finding beside its difference, as JSON: enough to work on it without the books.
+
+    `ours_fen` and `theirs_fen` are None where that book has no such row. `no_statement`: the whole file was
+    missing.
+    """
+
+    name: str
+    row: RowKind
+    number: str
+    at: datetime
+    ours_fen: int | None
+    theirs_fen: int | None
+    no_statement: bool = False
+
+    @classmethod
+    def of(cls, finding: Finding, no_statement: bool) -> Facts:
+        row = finding.row
+        ours_fen = None if finding.ours is None else finding.ours_fen
+        theirs_fen = None if finding.theirs is None else finding.theirs_fen
+        return cls(finding.name, row.kind, row.number, row.at, ours_fen, theirs_fen, no_statement)
+
+    def text(self) -> str:
+        return json.dumps(asdict(self) | {"at": self.at.astimezone(UTC).isoformat()})
+
+    @classmethod
+    def read(cls, text: str) -> Facts:
+        """From `text()`. ValueError, TypeError or KeyError for anything else."""
+        told = json.loads(text)
+        return cls(**(told | {"row": RowKind(told["row"]), "at": datetime.fromisoformat(told["at"])}))
+
+
+def reference(day: date, book: str, name: str, version: int = 1) -> str:
+    """What names a difference for ever. `version` counts how often it was found anew with another amount."""
+    told = f"{day.isoformat()}:{book}:{name}" + (f"~{version}" if version > 1 else "")
+    if len(told) <= _LONGEST_REFERENCE:
+        return told
+    return f"{day.isoformat()}:{book}:sha256:{hashlib.sha256(told.encode()).hexdigest()}"
 
 
 class Standing(StrEnum):
@@ -26,7 +71,8 @@ class Standing(StrEnum):
     ABSENT = "absent"
     ON_ITS_WAY = "on_its_way"  # a refund that was asked for, a paid order that waits for its credit
     NOT_DONE = "not_done"  # a refund that came to nothing
-    ANOTHER_DAY = "another_day"  # booked, with the same amount
+    ANOTHER_DAY = "another_day"  # booked alike, on another day
+    THAT_DAY = "that_day"  # booked alike, since the books were compared
 
 
 class Step(StrEnum):
@@ -40,13 +86,12 @@ class Step(StrEnum):
 
 def knowing(finding: Finding, standing: Standing) -> Finding:
     """A row that seemed missing in our book, in the light of what our book knows of it."""
-    if finding.found is not Class.MISSING_OURS:
-        return finding
-    if standing is Standing.ANOTHER_DAY:
-        return finding._replace(found=Class.CUTOFF_SHIFT)
-    if standing is Standing.ABSENT:
-        return finding
-    return finding._replace(found=Class.STATUS)
+    if finding.found is Class.MISSING_OURS:
+        if standing is Standing.ANOTHER_DAY:
+            return finding._replace(found=Class.CUTOFF_SHIFT)
+        if standing in (Standing.ON_ITS_WAY, Standing.NOT_DONE):
+            return finding._replace(found=Class.STATUS)
+    return finding
 
 
 def next_step(found: Class, kind: RowKind, overdue: bool) -> Step:

@@ -80,6 +80,8 @@ UNPAID = frozenset({S.AWAITING_CONFIRMATION, S.AWAITING_CHECK, S.AWAITING_PAYMEN
 CONFIRMATION_WINDOW = timedelta(minutes=10)
 PAYMENT_WINDOW = timedelta(minutes=15)
 WRITE_WINDOW = timedelta(hours=72)
+A_MOMENT = timedelta(seconds=1)  # a promise is broken after its last moment, not in it
+TIME_TO_DELIVER = timedelta(seconds=60)  # money we hear of too late is delivered before anybody is frightened
 CERTAINTY = timedelta(minutes=30)  # level 1: no payment stays uncertain for longer (PRODUCT.md "Money")
 PLAN_DUE = timedelta(hours=2)  # level 2: a written plan for stuck money
 RESPONSE_DUE = timedelta(minutes=15)  # level 3: first response to an outage

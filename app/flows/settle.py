@@ -105,6 +105,7 @@ def payment_received(
         return quarantine(tx, "unexpected_payment", order.id, str(fault), now)
     if not moved:
         return "repeat"
+    cases.resolve_about(tx, "payment_uncertain", order.id, "it was paid", now)
     return "late" if after.state is State.REFUNDING else "accepted"
 
 
@@ -199,6 +200,7 @@ def end_unpaid(
     with deps.database.write() as tx:
         try:
             order, _moved = orders.advance(tx, order, event, now, facts=facts)
+            cases.resolve_about(tx, "payment_uncertain", order.id, "it was not paid", now)
         except InvalidTransition:  # its money came, or somebody else closed it, a moment ago
             order = orders.get(tx, order.id)
     deps.nudge()

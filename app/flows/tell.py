@@ -7,6 +7,7 @@ from app.domain.money import yuan_text
 from app.domain.orders import State, Topic
 from app.flows import views
 from app.flows.deps import Deps
+from app.flows.trouble import quarantine
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import Message, Refused, Unavailable, Unknown
 from app.store import cards, notices, orders, outbox
@@ -14,6 +15,7 @@ from app.store.orders import Order
 from app.voice import replies
 
 RECEIPT = "receipt"
+QUOTA_USED_UP = "43101"  # not accepted in WeChat, or all that was accepted is sent (notes/wechat.md 3)
 
 
 def _words(topic: Topic, order: Order) -> str:
@@ -66,7 +68,11 @@ def tell(deps: Deps, topic: Topic, order_id: str, work_id: str) -> Verdict:
         deps.messages.send(message)
     except Refused as no:
         with deps.database.write() as tx:
-            notices.drop_subscription(tx, order.payer_openid, RECEIPT, now)
+            if no.code == QUOTA_USED_UP:
+                notices.drop_subscription(tx, order.payer_openid, RECEIPT, now)
+            else:  # our template, page or field is wrong: the person's consent is not used up
+                notices.add_subscription(tx, order.payer_openid, RECEIPT, now)
+                quarantine(tx, "message_refused", no.code, f"{topic.value} of {order.id}", now)
         return Done(f"refused:{no.code}")
     except Unavailable as not_sent:
         with deps.database.write() as tx:

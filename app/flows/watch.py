@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from app.domain.orders import CERTAINTY, PAYMENT_WINDOW, State, Topic
+from app.domain.orders import A_MOMENT, CERTAINTY, PAYMENT_WINDOW, State, Topic
 from app.flows import settle, trouble
 from app.flows.channels import pay_of
 from app.flows.deps import Deps
@@ -65,16 +65,20 @@ def close_payment(deps: Deps, order_id: str) -> Verdict:
 
 
 def promise(deps: Deps, order_id: str) -> Verdict:
-    """At the promised moment: is the money where we said it would be? If not, an operator is called and
-    the person is told, once."""
+    """After the promised moment: is the money where we said it would be? If not, an operator is called and
+    the person is told, once. If it came late, the operator hears of that too."""
     now = deps.clock.now()
     order = _load(deps, order_id)
-    if order.state is not State.PAID or order.promised_at is None:
+    if order.promised_at is None:
         return Done(order.state.value)
     if now <= order.promised_at:
-        return Later("not due yet", order.promised_at - now + timedelta(seconds=1), expected=True)
+        return Later("not due yet", order.promised_at - now + A_MOMENT, expected=True)
     with deps.database.write() as tx:
-        if trouble.stuck(tx, "promise_broken", order.id, now):
+        if order.state is State.PAID and trouble.stuck(tx, "promise_broken", order.id, now):
             outbox.add(tx, Topic.LATE, order.id, now)
+        elif order.credited_at is not None and order.credited_at > order.promised_at:
+            trouble.quarantine(tx, "promise_broken", order.id, "credited too late", now)
+        else:
+            return Done(order.state.value)
     deps.nudge()
     return Done("broken")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 
 from app.domain.ids import Kind, new_id
 from app.domain.orders import SUSPENSE, Entry
@@ -17,6 +18,9 @@ _differences = models.metadata.tables["differences"]
 
 OPEN, RESOLVED = "open", "resolved"
 SUSPENDED = "suspended"  # the ledger event of its opening
+NOTICE, WECHAT_BILL, CARD_FILE = "notice", "wechat_bill", "card_system_file"  # sources
+NEVER_PAID = "never_paid"  # the resolution of a stray payment WeChat knows nothing of
+_COMPARED = (WECHAT_BILL, CARD_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +79,8 @@ def open_once(
         "reference": reference[:96],
         "source": source,
         "day": day,
-        "order_id": order_id,
-        "transaction_id": transaction_id,
+        "order_id": order_id and order_id[:64],
+        "transaction_id": transaction_id and transaction_id[:64],
         "pay_channel": pay_channel,
         "account": account,
         "amount_fen": amount_fen,
@@ -126,3 +130,38 @@ def unresolved(tx: Connection, day: date | None = None) -> list[Difference]:
     if day is not None:
         statement = statement.where(_differences.c.day == day)
     return [_difference(row) for row in tx.execute(statement.order_by(_differences.c.opened_at))]
+
+
+def of_day(tx: Connection, day: date) -> list[Difference]:
+    """Every difference of a day, open or resolved, in the order of their references."""
+    statement = select(*_columns).where(_differences.c.day == day)
+    found = [_difference(row) for row in tx.execute(statement)]
+    return sorted(found, key=lambda one: (one.reference, one.kind, one.id))  # in no database's collation
+
+
+def of_orders(tx: Connection, order_ids: Sequence[str], other_than: date) -> list[Difference]:
+    """Differences between books about these order numbers (at most some hundred), of other days."""
+    statement = select(*_columns).where(
+        _differences.c.order_id.in_(order_ids),
+        _differences.c.day != other_than,
+        _differences.c.source.in_(_COMPARED),
+    )
+    return [_difference(row) for row in tx.execute(statement.order_by(_differences.c.opened_at))]
+
+
+def compared(tx: Connection) -> list[Difference]:
+    """Open differences between books, of all days, oldest first."""
+    statement = select(*_columns).where(_differences.c.state == OPEN, _differences.c.source.in_(_COMPARED))
+    return [_difference(row) for row in tx.execute(statement.order_by(_differences.c.day, _differences.c.id))]
+
+
+def count_open(tx: Connection, day: date) -> int:
+    """How many differences of a day are open, whatever found them."""
+    statement = select(func.count()).where(_differences.c.day == day, _differences.c.state == OPEN)
+    return int(tx.execute(statement).scalar_one())
+
+
+def reclassify(tx: Connection, difference: Difference, kind: str) -> bool:
+    """Call an open difference something else; its money stays where it is. False when it is resolved."""
+    mine = (_differences.c.id == difference.id) & (_differences.c.state == OPEN)
+    return tx.execute(update(_differences).where(mine).values(kind=kind)).rowcount == 1

@@ -214,8 +214,10 @@ def advance(
 
 
 def _due(topic: Topic, order: Order, now: datetime) -> datetime:
-    """At once, but a promise is looked at when it should have been kept."""
-    return order.promised_at or now if topic is Topic.WATCH_PROMISE else now
+    """At once, but a promise is looked at when it should have been kept, and not before we could keep it."""
+    if topic is not Topic.WATCH_PROMISE or order.promised_at is None:
+        return now
+    return max(order.promised_at + rules.A_MOMENT, now + rules.TIME_TO_DELIVER)
 
 
 @dataclass(frozen=True, slots=True)
