@@ -378,23 +378,6 @@ def test_an_unsigned_or_mistaken_answer_to_a_file_is_unknown(
     cards.close_connections()
 
 
-@pytest.mark.parametrize("then", ["reset", "close", "hang", "half", "drip"])
-def test_a_file_that_breaks_on_its_way_is_unknown(
-    fault_server: FaultServer, clock: FakeClock, then: str
-) -> None:
-    config = gateway_config(fault_server.base_url, sandbox_keys(), timeouts=SHORT, file_timeouts=SHORT)
-    cards = CardSystemGateway(config, clock)
-    fault_server.then = then
-    for call in (
-        lambda: cards.submit_batch(BATCH, [line()]),
-        lambda: cards.batch_result(BATCH),
-        lambda: cards.credits_of(DAY),
-    ):
-        with pytest.raises(Unknown, match="no_answer"):
-            call()
-    cards.close_connections()
-
-
 VALUES = st.text("abcXYZ019_-:.+", max_size=12)
 ROWS = st.lists(st.tuples(VALUES, VALUES, st.integers(0, 10**11 - 1)), max_size=10)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.domain.clock import FakeClock
-from app.ports import OutsideError, PaymentRequest, RefundRequest, Refused, Unavailable, Unknown
+from app.ports import BatchLine, OutsideError, PaymentRequest, RefundRequest, Refused, Unavailable, Unknown
 from app.providers.card_system_gateway import CardSystemGateway
 from app.providers.http import LARGEST_ANSWER_BYTES, Timeouts
 from app.providers.wechat_pay import WeChatPayV3
@@ -28,11 +28,15 @@ PAY_CALLS: dict[str, Callable[[WeChatPayV3], Any]] = {
     "close": lambda pay: pay.close(ORDER),
     "refund": lambda pay: pay.refund(REFUND),
     "query_refund": lambda pay: pay.query_refund("rfd_1"),
+    "trade_bill": lambda pay: pay.trade_bill(START.date()),
 }
 CARD_CALLS: dict[str, Callable[[CardSystemGateway], Any]] = {
     "find": lambda cards: cards.find("3104870300000000001"),
     "credit": lambda cards: cards.credit(ORDER, "3104870300000000001", 5000),
     "query": lambda cards: cards.query(ORDER),
+    "submit_batch": lambda cards: cards.submit_batch("bat_1", [BatchLine(ORDER, "3104", 5000)]),
+    "batch_result": lambda cards: cards.batch_result("bat_1"),
+    "credits_of": lambda cards: cards.credits_of(START.date()),
 }
 
 
@@ -45,7 +49,8 @@ def pay(fault_server: FaultServer, clock: FakeClock) -> Iterator[WeChatPayV3]:
 
 @pytest.fixture
 def cards(fault_server: FaultServer, clock: FakeClock) -> Iterator[CardSystemGateway]:
-    adapter = CardSystemGateway(gateway_config(fault_server.base_url, sandbox_keys(), timeouts=SHORT), clock)
+    config = gateway_config(fault_server.base_url, sandbox_keys(), timeouts=SHORT, file_timeouts=SHORT)
+    adapter = CardSystemGateway(config, clock)
     yield adapter
     adapter.close_connections()
 
