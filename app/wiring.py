@@ -32,12 +32,12 @@ from app.web import openapi, routes
 from app.web.edge import log_as_json
 
 
-def application(settings: Settings | None, deps: Deps | None) -> APIFlask:
+def application(settings: Settings | None, deps: Deps | None, clock: Clock | None = None) -> APIFlask:
     """Build the Flask application around `deps`, or around what `settings` ask for."""
     if deps is None:
         settings = settings or Settings.from_env()
         log_as_json(settings.log_level)
-        deps = build_deps(settings)
+        deps = build_deps(settings, clock)
     app = APIFlask(
         "anxin",
         title="Anxin (安心充)",

@@ -15,22 +15,28 @@ from app.store import batches, cards, orders, outbox
 _ASK_AGAIN = timedelta(minutes=1)
 
 
-def collect(deps: Deps) -> bool:
-    """After a cut-off: put every order paid before it into one file, once. True when a file was made.
+def collect(deps: Deps) -> int:
+    """After a cut-off: put every order paid before it into a file, and a very long queue into several.
 
-    The file and its orders are written in one transaction, so that an order is in exactly one file.
+    A file and its orders are written in one transaction, so that an order is in exactly one file; what we
+    hear of later goes into another. Returns how many files were made.
     """
     now = deps.clock.now()
     cut_off = last_cutoff(deps.city, now)
     if cut_off is None:
-        return False
-    with deps.database.write() as tx:
-        batch = batches.collect(tx, cut_off, now)
+        return 0
+    made = 0
+    while True:
+        with deps.database.write() as tx:
+            batch = batches.collect(tx, cut_off, now)
+            if batch is not None:
+                outbox.add(tx, Topic.SEND_BATCH, batch, now)
         if batch is None:
-            return False
-        outbox.add(tx, Topic.SEND_BATCH, batch, now)
-    deps.nudge()
-    return True
+            break
+        made += 1
+    if made:
+        deps.nudge()
+    return made
 
 
 def send(deps: Deps, batch_id: str) -> Verdict:
@@ -69,8 +75,8 @@ def _settle(
     if told.credit is not None:
         return deliver.book(deps, order, card, told.credit, now)
     verdict = deliver.not_credited(deps, order, card, told.refused or "refused", now)
-    if isinstance(verdict, Later) and verdict.expected:  # a part fits: it goes into the next file
+    if isinstance(verdict, Later) and verdict.expected:  # a part fits: it goes into another file
         with deps.database.write() as tx:
             batches.leave(tx, order.id)
-        return Done("next file")
+        return Done("another file")
     return verdict

@@ -26,7 +26,7 @@ def sweep(deps: Deps) -> dict[str, int]:
     Returns counts: expired, reopened, forgotten turns, batches, overdue plans.
     """
     now = deps.clock.now()
-    batches = int(batch.collect(deps))
+    batches = batch.collect(deps)
     with deps.database.read() as tx:
         overdue = orders.overdue(tx, now, BATCH)
         holding = orders.holding_money(tx, BATCH)

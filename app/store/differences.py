@@ -165,3 +165,9 @@ def reclassify(tx: Connection, difference: Difference, kind: str) -> bool:
     """Call an open difference something else; its money stays where it is. False when it is resolved."""
     mine = (_differences.c.id == difference.id) & (_differences.c.state == OPEN)
     return tx.execute(update(_differences).where(mine).values(kind=kind)).rowcount == 1
+
+
+def about(tx: Connection, order_id: str) -> list[Difference]:
+    """Every difference about an order, of any kind and day, oldest first."""
+    statement = select(*_columns).where(_differences.c.order_id == order_id)
+    return [_difference(row) for row in tx.execute(statement.order_by(_differences.c.opened_at))]

@@ -367,8 +367,8 @@ class Batch(db.Model):  # type: ignore[name-defined,misc]
 
     __tablename__ = "batches"
     id: Mapped[str] = mapped_column(ID, primary_key=True)
-    cutoff_at: Mapped[datetime] = mapped_column(Moment, unique=True)
-    state: Mapped[str] = mapped_column(String(16))  # open | sent | done
+    cutoff_at: Mapped[datetime] = mapped_column(Moment)
+    state: Mapped[str] = mapped_column(String(16))  # open | done
     lines: Mapped[int] = mapped_column(Integer)
     total_fen: Mapped[int] = mapped_column(BigInteger)
     opened_at: Mapped[datetime] = mapped_column(Moment)

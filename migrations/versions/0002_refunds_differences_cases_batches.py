@@ -53,7 +53,6 @@ def upgrade() -> None:
         sa.Column("opened_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batches")),
-        sa.UniqueConstraint("cutoff_at", name=op.f("uq_batches_cutoff_at")),
     )
     op.create_table(
         "cases",
