@@ -50,6 +50,8 @@ def _show(played: Played) -> None:
     console.rule(f"[bold]{played.name}[/] · {mark}", align="left")
     console.print(played.summary, style="italic")
     heard = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    heard.add_column(no_wrap=True)
+    heard.add_column(overflow="fold")
     for at, words in played.heard:
         heard.add_row(at, words.replace("[", "\\["))
     console.print(heard)

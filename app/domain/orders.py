@@ -231,6 +231,7 @@ class Topic(StrEnum):
     ENDED_UNPAID = "ended_unpaid"  # a payment that had been asked for is off
     LATE = "late"  # the promise was broken: tell the person
     RETURN_STRAY = "return_stray"  # subject: a difference whose money goes home
+    STRAY_RETURNED = "stray_returned"  # the same: tell the person that it did
     SEND_BATCH = "send_batch"  # subject: an end-of-day file
 
 

@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from app.domain.orders import GOING_HOME, Event, InvalidTransition
+from app.domain.orders import GOING_HOME, Event, InvalidTransition, Topic
 from app.flows import trouble
 from app.flows.deps import Deps
 from app.flows.trouble import quarantine
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import Refund, RefundRequest, RefundState, Refused, Unavailable, Unknown
-from app.store import cases, differences, orders, refunds
+from app.store import cases, differences, orders, outbox, refunds
 from app.store.refunds import Attempt
 from app.voice import replies
 
@@ -134,6 +134,7 @@ def _book(tx: Connection, attempt: Attempt, refund: Refund, now: datetime) -> st
         return "repeat"
     if attempt.subject != attempt.order_id:
         differences.resolve(tx, differences.get(tx, attempt.subject), "returned", now)
+        outbox.add(tx, Topic.STRAY_RETURNED, attempt.subject, now)
         return "accepted"
     try:
         _order, moved = orders.advance(tx, orders.get(tx, attempt.order_id), Event.REFUNDED, now)

@@ -10,7 +10,7 @@ from app.flows.deps import Deps
 from app.flows.trouble import quarantine
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import Message, Refused, Unavailable, Unknown
-from app.store import cards, notices, orders, outbox
+from app.store import cards, differences, notices, orders, outbox
 from app.store.orders import Order
 from app.voice import replies
 
@@ -35,19 +35,31 @@ def _amount_fen(order: Order) -> int:
 
 
 def tell(deps: Deps, topic: Topic, order_id: str, work_id: str) -> Verdict:
-    """Tell the payer once. A message without an answer is not sent again: twice frightens more than never."""
+    """Tell the payer once how an order ended, or that it is late."""
+    with deps.database.read() as tx:
+        order = orders.get(tx, order_id)
+    if topic is Topic.LATE and order.state is not State.PAID:
+        return Done("no_longer_late")
+    if topic is Topic.ENDED_UNPAID and order.state not in (State.CANCELLED, State.EXPIRED, State.REJECTED):
+        return Done("money_came_late")  # that money's own end is told instead
+    return _send(deps, work_id, order, _amount_fen(order), _words(topic, order))
+
+
+def stray_returned(deps: Deps, difference_id: str, work_id: str) -> Verdict:
+    """Tell who paid twice that the second payment went home: being charged twice frightens most."""
+    with deps.database.read() as tx:
+        found = differences.get(tx, difference_id)
+        order = orders.find(tx, found.order_id or "")
+    if order is None:
+        return Done("nobody_known")
+    return _send(deps, work_id, order, found.amount_fen, "receipt_second_payment")
+
+
+def _send(deps: Deps, work_id: str, order: Order, amount_fen: int, words: str) -> Verdict:
+    """One message, once. Without an answer it is not sent again: twice frightens more than never."""
     now = deps.clock.now()
     with deps.database.write() as tx:
-        order = orders.get(tx, order_id)
         card = cards.get(tx, order.card_id)
-        if topic is Topic.LATE and order.state is not State.PAID:
-            return Done("no_longer_late")
-        if topic is Topic.ENDED_UNPAID and order.state not in (
-            State.CANCELLED,
-            State.EXPIRED,
-            State.REJECTED,
-        ):
-            return Done("money_came_late")  # that money's own end is told instead
         if not outbox.start_once(tx, work_id):
             return Done("unknown")
         if not notices.use_subscription(tx, order.payer_openid, RECEIPT, now):
@@ -58,10 +70,10 @@ def tell(deps: Deps, topic: Topic, order_id: str, work_id: str) -> Verdict:
         page=f"pages/index/index?order={order.id}",
         data={
             "thing1": views.card_label(deps.city, card),
-            "amount2": f"￥{yuan_text(_amount_fen(order))}",
+            "amount2": f"￥{yuan_text(amount_fen)}",
             "character_string3": order.id,
             "time4": f"{now.astimezone(SHANGHAI):%Y-%m-%d %H:%M}",
-            "phrase5": replies.phrase(_words(topic, order)),
+            "phrase5": replies.phrase(words),
         },
     )
     try:
@@ -72,7 +84,7 @@ def tell(deps: Deps, topic: Topic, order_id: str, work_id: str) -> Verdict:
                 notices.drop_subscription(tx, order.payer_openid, RECEIPT, now)
             else:  # our template, page or field is wrong: the person's consent is not used up
                 notices.add_subscription(tx, order.payer_openid, RECEIPT, now)
-                quarantine(tx, "message_refused", no.code, f"{topic.value} of {order.id}", now)
+                quarantine(tx, "message_refused", no.code, f"{words} of {order.id}", now)
         return Done(f"refused:{no.code}")
     except Unavailable as not_sent:
         with deps.database.write() as tx:

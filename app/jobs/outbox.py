@@ -23,6 +23,7 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.WATCH_PROMISE: lambda deps, work: watch.promise(deps, work.subject),
     Topic.REFUND: lambda deps, work: refunds.order(deps, work.subject),
     Topic.RETURN_STRAY: lambda deps, work: refunds.stray(deps, work.subject),
+    Topic.STRAY_RETURNED: lambda deps, work: tell.stray_returned(deps, work.subject, work.id),
     Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work.subject),
     Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import text
 from app.domain.clock import FakeClock, as_utc
 from app.domain.orders import SUSPENSE, WECHAT_STANDBY
 from app.flows.channels import FAILURES_TO_OPEN
+from app.jobs.outbox import drain
 from app.store import cases, differences, ledger
 from app.store.cases import Case
 from tests.conftest import DATABASES, database_url
@@ -82,6 +84,39 @@ def test_a_second_payment_for_one_order_goes_home_by_itself_and_the_first_stays(
     (refund,) = world.sandbox.refunds()
     assert (refund["transaction_id"], refund["refund_fen"], refund["state"]) == (second, 5000, "SUCCESS")
     assert elder.order(order_id)["order"]["truth"] == "credited" and len(world.sandbox.credits()) == 1
+    world.work(seconds=1)
+    assert told(world) == ["充值成功", "多付已退"]
+
+
+def test_a_message_whose_template_is_wrong_calls_an_operator_and_keeps_the_persons_consent(
+    world: World,
+) -> None:
+    _elder, order_id = paid(world)
+    settings = world.deps.settings
+    wrong = replace(settings, wechat=replace(settings.wechat, receipt_template="an-old-template"))
+    drain(replace(world.deps, settings=wrong))
+    assert told(world) == [] and left(world) == 3
+    assert ("message_refused", "40037") in alarms(world)
+    assert world.balanced() and len(world.sandbox.credits()) == 1 and order_id
+
+
+def test_when_what_was_accepted_in_wechat_is_used_up_our_count_follows(world: World) -> None:
+    paid(world)
+    with world.sandbox.server.sandbox.world.store.write() as tx:
+        tx.execute("UPDATE subscriptions SET credits = 0")
+    world.work()
+    assert told(world) == [] and left(world) == 0 and alarms(world) == []
+
+
+def left(world: World) -> int:
+    """How many messages we believe may still be sent."""
+    with world.deps.database.read() as tx:
+        return int(tx.execute(text("SELECT sum(credits) FROM subscriptions")).scalar_one())
+
+
+def alarms(world: World) -> list[tuple[str, str]]:
+    with world.deps.database.read() as tx:
+        return [(row.kind, row.subject) for row in tx.execute(text("SELECT kind, subject FROM alarms"))]
 
 
 def test_the_second_payment_of_an_order_that_already_goes_home_goes_home_too(world: World) -> None:
