@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 from flask import current_app
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -83,18 +84,19 @@ def list_cities(as_json: bool) -> None:
         }
         _echo({"cities": [city_facts(city) for city in cities().values()], "cross_region": counted})
         return
-    table = Table("name", "city", "card", "clearing", "steps", "identity", "methods", "cards of", "dialects")
+    # What fits on eighty columns; `show` has the rest. A method by the first word of its name.
+    table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
+    for heading in ("name", "city", "clearing", "steps", "identity", "methods", "partners"):
+        table.add_column(heading, no_wrap=True)
     for city in cities().values():
         table.add_row(
             city.name,
             city.label,
-            city.card_name,
             city.clearing,
             str(city.step_budget),
             city.entry.identity,
-            ", ".join(method.name for method in city.methods),
-            ", ".join(city.accepts) or "-",
-            ", ".join(city.dialects),
+            " ".join(method.name.partition("_")[0] for method in city.methods),
+            " ".join(cities()[partner].label for partner in city.accepts) or "-",
         )
     Console().print(table)
     for region, found in regions.items():
