@@ -84,7 +84,7 @@ def list_cities(as_json: bool) -> None:
         }
         _echo({"cities": [city_facts(city) for city in cities().values()], "cross_region": counted})
         return
-    # What fits on eighty columns; `show` has the rest. A method by the first word of its name.
+    # What fits on eighty columns; `show` has the rest.
     table = Table(box=SIMPLE, padding=(0, 1, 0, 0))
     for heading in ("name", "city", "clearing", "steps", "identity", "methods", "partners"):
         table.add_column(heading, no_wrap=True)
@@ -95,7 +95,7 @@ def list_cities(as_json: bool) -> None:
             city.clearing,
             str(city.step_budget),
             city.entry.identity,
-            " ".join(method.name.partition("_")[0] for method in city.methods),
+            f"{len(city.methods)} of {len(MethodName)}",
             " ".join(cities()[partner].label for partner in city.accepts) or "-",
         )
     Console().print(table)
