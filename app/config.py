@@ -15,7 +15,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
+POSTGRES = ("postgresql://", "postgresql+psycopg://")
+DATABASES = ("sqlite:///", *POSTGRES)
 
 
 class Environment(StrEnum):
@@ -94,6 +95,7 @@ class Settings:
     breaker_reset_seconds: int = 60  # how long a channel that failed is left alone
     session_days: int = 30
     log_level: str = "INFO"
+    replica_url: str | None = field(default=None, repr=False)  # a streaming replica of database_url
     calendar_dir: Path | None = None  # years of the holiday calendar that are added or replaced
 
     @property
@@ -166,6 +168,7 @@ class _Reader:
             session_days=self.number("SESSION_DAYS", 30, 1, 180),
             log_level=self._log_level(),
             calendar_dir=self._calendar_dir(),
+            replica_url=self._replica_url(),
         )
         if production and not settings.public_url.startswith("https://"):
             self.faults.append("ANXIN_PUBLIC_URL must be https in production")
@@ -184,6 +187,14 @@ class _Reader:
         if url and not url.startswith(DATABASES):  # the address itself is not told: it may hold a password
             self.faults.append(f"ANXIN_DATABASE_URL does not begin with {' or '.join(DATABASES)}")
         return url
+
+    def _replica_url(self) -> str | None:
+        """Only of PostgreSQL: SQLite has no replicas."""
+        url, primary = self.text("DATABASE_REPLICA_URL", ""), self.text("DATABASE_URL", "sqlite")
+        if url and not (url.startswith(POSTGRES) and primary.startswith(POSTGRES)):
+            both = "ANXIN_DATABASE_REPLICA_URL and ANXIN_DATABASE_URL"
+            self.faults.append(f"{both} do not both begin with {' or '.join(POSTGRES)}")
+        return url or None
 
     def _session_keys(self, production: bool) -> tuple[str, ...]:
         """Production must bring its own; in development wiring makes and keeps one."""

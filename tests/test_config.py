@@ -134,6 +134,8 @@ def test_production_refuses_to_start_without_any_one_of_its_settings(
         ("PUBLIC_URL", "http://anxin.example", "must be https"),
         ("CARD_SYSTEM_URL", "http://cards.example", "must be https"),
         ("DATABASE_URL", "mysql://root:hunter2@db/anxin", "does not begin with"),
+        ("DATABASE_REPLICA_URL", "sqlite:///copy.db", "do not both begin with postgresql"),
+        ("DATABASE_REPLICA_URL", "mysql://root:hunter2@db/anxin", "do not both begin with postgresql"),
         ("WECHAT_ANSWER_SERIAL", "PUB_KEY_ID_0", "not among"),
         ("WECHAT_KEY_FILES", "PUB_KEY_ID_0=nowhere.pem", "No such file"),
         ("WECHAT_KEY_FILES", "no-pair", "directory"),

@@ -10,13 +10,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.flows.deps import Deps
 from app.ports import Health
 from app.store import notices, outbox
+from app.store.replica import Replica
 
-OPTIONAL = frozenset({"speech"})  # without it the buttons still work
+OPTIONAL = frozenset({"speech", "replica"})  # the buttons still work; the primary reads too
 
 
 def parts(deps: Deps) -> list[Health]:
     """Each part and whether it works. Without speech the buttons still do, and it says so."""
-    return [_database(deps), _speech(deps)]
+    replica = [_replica(deps.database.replica)] if deps.database.replica is not None else []
+    return [_database(deps), *replica, _speech(deps)]
 
 
 def can_serve(found: Sequence[Health]) -> bool:
@@ -31,6 +33,11 @@ def _database(deps: Deps) -> Health:
     except SQLAlchemyError as fault:
         return Health("database", False, type(fault).__name__)
     return Health("database", True, f"schema {version}")
+
+
+def _replica(replica: Replica) -> Health:
+    found = replica.finding()
+    return Health("replica", not found.trouble, found.trouble or "streaming")
 
 
 def _speech(deps: Deps) -> Health:

@@ -8,8 +8,6 @@ four writers), so a write first takes a file lock, which keeps the throughput an
 from __future__ import annotations
 
 import fcntl
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,73 +15,11 @@ from typing import Any
 
 import psycopg
 from psycopg.rows import namedtuple_row
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 
-BUSY_TIMEOUT_MS = 10_000
-RESTED_SECONDS = 1.0
-POOL_SIZE = 16
-POSTGRES_OPTIONS = "-c statement_timeout=5000 -c lock_timeout=4000"
-
-
-def configure_sqlite(engine: Engine) -> None:
-    """Make an SQLite engine durable and explicit about its transactions. Idempotent per engine."""
-
-    @event.listens_for(engine, "connect")
-    def _pragmas(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("anxin_write", False)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _sqlite_engine(url: URL) -> Engine:
-    if url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, pool_size=32, max_overflow=0)
-    configure_sqlite(engine)
-    return engine
-
-
-def _postgres_engine(url: URL, **more: Any) -> Engine:
-    engine = create_engine(
-        url.set(drivername="postgresql+psycopg"),
-        pool_size=POOL_SIZE,
-        max_overflow=0,
-        pool_timeout=5,
-        connect_args={"options": POSTGRES_OPTIONS},
-        **more,
-    )
-    _ping_rested_connections(engine)
-    return engine
-
-
-def _ping_rested_connections(engine: Engine) -> None:
-    """Replace connections a restarted server left dead. Busy ones are not asked: that is a round trip."""
-
-    @event.listens_for(engine, "checkin")
-    def _rest(_connection: Any, record: Any) -> None:
-        record.info["rested_at"] = time.monotonic()
-
-    @event.listens_for(engine, "checkout")
-    def _ping(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("rested_at", time.monotonic()) < RESTED_SECONDS:
-            return
-        try:
-            connection.execute("SELECT 1")
-            if not connection.autocommit:
-                connection.rollback()
-        except psycopg.OperationalError as dead:
-            raise DisconnectionError from dead  # the pool tries a fresh one
+from app.store.engines import Singles, postgres_engine, sqlite_engine
+from app.store.replica import Replica
 
 
 def straight(tx: Connection, sql: str, values: Mapping[str, Any]) -> Any | None:
@@ -104,37 +40,50 @@ def straight(tx: Connection, sql: str, values: Mapping[str, Any]) -> Any | None:
 class Database:
     """One database with a reading and a writing door. `close()` gives every connection back."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is an SQLAlchemy address of SQLite or PostgreSQL; nothing is connected yet."""
+    def __init__(self, url: str, replica_url: str | None = None) -> None:
+        """`url` is an SQLAlchemy address of SQLite or PostgreSQL, `replica_url` one of a streaming replica
+        of that PostgreSQL; nothing is connected yet."""
         parsed = make_url(url)
         self._lock_file: Path | None = None
+        self._singles: Singles | None = None
         if parsed.get_backend_name() == "sqlite":
-            self.engine = self._single = _sqlite_engine(parsed)
+            self.engine = sqlite_engine(parsed)
             if parsed.database and parsed.database != ":memory:":
                 self._lock_file = Path(parsed.database + ".writelock")
         else:
-            self.engine = _postgres_engine(parsed)
+            self.engine = postgres_engine(parsed)
             # A single statement needs no BEGIN and no COMMIT: round trips saved, with connections of
-            # their own, because switching a connection back and forth costs as much, and one kept for
-            # each thread, because fetching it from the pool costs as much as the statement.
-            self._single = _postgres_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
-        self._kept = threading.local()
+            # their own, because switching a connection back and forth costs as much.
+            self._singles = Singles(
+                postgres_engine(parsed, isolation_level="AUTOCOMMIT", pool_reset_on_return=None)
+            )
+        self.replica = Replica(make_url(replica_url), parsed) if replica_url else None
 
     def close(self) -> None:
         """Close all connections; the database may be used again."""
-        self._kept = threading.local()
-        self._single.dispose()
+        if self.replica is not None:
+            self.replica.close()
+        if self._singles is not None:
+            self._singles.close()
         self.engine.dispose()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """For reading; nothing may be written in it."""
-        with self._one() if self._single is not self.engine else self.engine.connect() as connection:
+        """For reading; nothing may be written in it. From the replica only where the request allows it
+        (`Replica.follow`), and then ReplicaFailed may be raised: read again, at the primary."""
+        with self._replica_or_primary() as connection:
             yield connection
+
+    def _replica_or_primary(self) -> Any:
+        if self.replica is not None and self.replica.may_answer():
+            return self.replica.reading()
+        return self._singles.one() if self._singles is not None else self.engine.connect()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Commit at the end, or roll everything back on any exception."""
+        if self.replica is not None:
+            self.replica.primary_is_used()
         with (
             self._write_lock(),
             self.engine.connect().execution_options(anxin_write=True) as connection,
@@ -145,30 +94,23 @@ class Database:
     @contextmanager
     def write_one(self) -> Iterator[Connection]:
         """For exactly one statement, which is its own transaction on PostgreSQL: no BEGIN, no COMMIT."""
-        with self._one() if self._single is not self.engine else self.write() as connection:
+        if self._singles is None:
+            with self.write() as connection:
+                yield connection
+            return
+        if self.replica is not None:
+            self.replica.primary_is_used()
+        with self._singles.one() as connection:
             yield connection
 
-    @contextmanager
-    def _one(self) -> Iterator[Connection]:
-        """This thread's connection for single statements; another one while it is in use further up."""
-        kept: Connection | None = getattr(self._kept, "connection", None)
-        rested = time.monotonic() - getattr(self._kept, "used_at", 0.0)
-        if kept is None or kept.invalidated or rested > RESTED_SECONDS:
-            if kept is not None:
-                kept.close()
-            kept = self._single.connect()  # pings what has rested
-        self._kept.connection = None
-        try:
-            yield kept
-            if kept.in_transaction():
-                kept.rollback()  # ends what SQLAlchemy believes is one; nothing is sent
-        except BaseException:
-            kept.close()
-            raise
-        if self._kept.connection is not None:  # one was kept further down
-            kept.close()
-            return
-        self._kept.connection, self._kept.used_at = kept, time.monotonic()
+    def position(self) -> str | None:
+        """How far the primary has come, for a request that used it: nothing it wrote or saw is newer.
+
+        None without a replica, for a request that needed no primary, and when the primary does not say.
+        """
+        if self.replica is None or self._singles is None or not self.replica.primary_was_used():
+            return None
+        return self.replica.position(self._singles)
 
     @contextmanager
     def _write_lock(self) -> Iterator[None]:

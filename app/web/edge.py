@@ -20,6 +20,7 @@ from app.errors import AppError
 from app.flows.deps import Deps
 from app.flows.login import authenticate
 from app.store.people import Actor
+from app.store.replica import Replica, ReplicaFailed
 
 log = logging.getLogger("anxin.request")
 
@@ -29,6 +30,7 @@ LIMITS = {  # these two also take multipart forms; everything else is JSON
     "conversation.take_turn": 2 * KIB * KIB + JSON_LIMIT,  # a clip of 2 MiB and its form
     "cards.bind": 8 * KIB * KIB + JSON_LIMIT,  # a photo of 8 MiB and its form
 }
+POSITION = "X-Anxin-Position"  # how far the database had come, told by our answer and said by the next GET
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9_.\-]{8,64}$")
 REQUESTS = Counter("anxin_requests_total", "Requests by endpoint and status", ["endpoint", "status"])
 SECONDS = Histogram(
@@ -108,9 +110,32 @@ def _check_body(request: Request, endpoint: str) -> None:
         request.stream.read(1)  # 413 when there is a rest
 
 
+def _replica() -> Replica | None:
+    return deps().database.replica
+
+
+def _again_at_the_primary(app: Flask) -> None:
+    """A replica that breaks off a read is not the person's trouble. Only reads ever go there, and a read
+    may be done twice."""
+    dispatch = app.dispatch_request
+
+    def dispatch_request() -> Any:
+        try:
+            return dispatch()
+        except ReplicaFailed as fault:
+            log.warning("replica failed", extra={"fault": str(fault)})
+            replica = _replica()
+            assert replica is not None, "it has just failed"
+            replica.follow(None)
+            return dispatch()
+
+    app.dispatch_request = dispatch_request  # type: ignore[method-assign]
+
+
 def install(app: Flask) -> None:
     """Put the edge around every request of this application."""
     app.json = BoundedJson(app)
+    _again_at_the_primary(app)
 
     @app.before_request
     def _enter() -> None:
@@ -123,9 +148,14 @@ def install(app: Flask) -> None:
         request.max_content_length = limit
         if length is not None and length > limit:
             raise AppError("request_too_large")  # before a byte of the body is read
+        replica = _replica()
+        if replica is not None:
+            replica.leave()  # the thread's last request is over, and who is asking is asked of the primary
         if not is_public(app, request.endpoint):
             scheme, _, token = request.headers.get("Authorization", "").partition(" ")
             g.actor = authenticate(deps(), token if scheme == "Bearer" else "")
+            if replica is not None:
+                replica.follow(request.headers.get(POSITION) if request.method == "GET" else None)
         _check_body(request, endpoint)
 
     @app.after_request
@@ -137,6 +167,8 @@ def install(app: Flask) -> None:
         response.headers.setdefault("Content-Security-Policy", "frame-ancestors 'none'")
         if request.path.startswith(("/api/", "/sandbox/")):
             response.headers.setdefault("Cache-Control", "no-store")
+        if _replica() is not None and (position := deps().database.position()) is not None:
+            response.headers[POSITION] = position
         requests, taken = _series(endpoint, response.status_code)
         requests.inc()
         taken.observe(seconds)

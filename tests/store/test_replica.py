@@ -1,0 +1,395 @@
+"""Reads at a real streaming replica: never less than the person has seen, and never a broken answer.
+
+One primary; a test that does something to its replica has one of its own, made with pg_basebackup.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import requests
+from sqlalchemy import text
+
+from app.domain.clock import SystemClock
+from app.store.database import Database
+from app.store.replica import ReplicaFailed
+from app.web.edge import POSITION
+from tests import cluster
+from tests.cluster import Cluster
+from tests.schema import migrate
+from tests.web.asking import send
+from tests.world import Phone, World, running_world
+
+PATIENCE_SECONDS = 20.0
+NONSENSE = [
+    None,
+    "",
+    "0/0",
+    "7",
+    "/",
+    "0/",
+    "0/3000000 ",
+    "0/zz",
+    "0/3abc",
+    "٣/٣",
+    "1/2/3",
+    "-1/2",
+    "F" * 9 + "/0",
+]
+SETTINGS = {
+    "wal_level": "replica",
+    "fsync": "off",
+}  # a kill loses no more without fsync: only a power cut does
+FAR_AHEAD = "FFFFFFFF/FFFFFFFF"
+
+
+@pytest.fixture(scope="module")
+def primary() -> Iterator[Cluster]:
+    with cluster.running(**SETTINGS) as server:
+        server.run("CREATE DATABASE anxin")
+        server.run("CREATE TABLE notes (said text)", "anxin")
+        yield server
+
+
+@dataclass
+class Pair:
+    """A primary, its replica, and our database in front of both."""
+
+    primary: Cluster
+    replica: Cluster
+    database: Database
+
+    def write(self, said: str) -> str:
+        """One request that writes; the position its answer tells."""
+        self.follow(None)
+        with self.database.write() as tx:
+            tx.execute(text("INSERT INTO notes VALUES (:said)"), {"said": said})
+        position = self.database.position()
+        assert position is not None
+        return position
+
+    def follow(self, position: str | None) -> None:
+        assert self.database.replica is not None
+        self.database.replica.follow(position)
+
+    def reader(self, position: str | None) -> str:
+        """Who answers a request that has seen this position."""
+        self.follow(position)
+        with self.database.read() as tx:
+            return "replica" if tx.execute(text("SELECT pg_is_in_recovery()")).scalar_one() else "primary"
+
+    def seen(self, position: str | None) -> list[str]:
+        """What a request that has seen this position is shown."""
+        self.follow(position)
+        with self.database.read() as tx:
+            return list(tx.execute(text("SELECT said FROM notes")).scalars())
+
+    def pause(self) -> None:
+        """The replica goes on receiving, and shows nothing new."""
+        self.replica.run("SELECT pg_wal_replay_pause()")
+        eventually(lambda: self.replica.run("SELECT pg_get_wal_replay_pause_state()") == [("paused",)])
+
+    @property
+    def trouble(self) -> str:
+        assert self.database.replica is not None
+        return self.database.replica.finding().trouble
+
+
+@contextmanager
+def a_pair(primary: Cluster) -> Iterator[Pair]:
+    with cluster.streaming(primary) as replica:
+        database = Database(primary.url("anxin"), replica.url("anxin"))
+        try:
+            yield Pair(primary, replica, database)
+        finally:
+            database.close()
+
+
+@pytest.fixture(scope="module")
+def steady(primary: Cluster) -> Iterator[Pair]:
+    """For tests that leave the replica as it is."""
+    with a_pair(primary) as found:
+        yield found
+
+
+@pytest.fixture
+def pair(primary: Cluster) -> Iterator[Pair]:
+    with a_pair(primary) as found:
+        yield found
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.05)
+
+
+def test_a_read_goes_to_the_replica_when_it_has_come_as_far_as_the_person(steady: Pair) -> None:
+    position = steady.write("first")
+    eventually(lambda: steady.reader(position) == "replica")
+    assert "first" in steady.seen(position)
+    assert steady.database.position() is None  # this request needed no primary: its client keeps what it has
+
+
+@pytest.mark.parametrize("told", NONSENSE)
+def test_without_a_position_or_with_nonsense_the_primary_answers(steady: Pair, told: str | None) -> None:
+    position = steady.write("known")
+    eventually(lambda: steady.reader(position) == "replica")
+    assert steady.reader(told) == "primary"
+    assert steady.database.position() is not None
+
+
+def test_a_position_nobody_has_reached_is_answered_by_the_primary(steady: Pair) -> None:
+    position = steady.write("real")
+    eventually(lambda: steady.reader(position) == "replica")
+    assert steady.reader(FAR_AHEAD) == "primary"
+
+
+def test_a_person_sees_their_own_write_while_the_replica_stands_still(pair: Pair) -> None:
+    before = pair.write("before")
+    eventually(lambda: pair.reader(before) == "replica")
+    pair.pause()
+    after = pair.write("after")
+    assert pair.reader(after) == "primary"
+    assert {"before", "after"} <= set(pair.seen(after))
+
+
+def test_a_replica_that_stands_still_is_soon_not_read_for_old_positions_either(pair: Pair) -> None:
+    before = pair.write("before")
+    eventually(lambda: pair.reader(before) == "replica")
+    pair.pause()
+    pair.write("after")
+    eventually(lambda: "behind" in pair.trouble)
+    assert "after" in pair.seen(before)
+    pair.replica.run("SELECT pg_wal_replay_resume()")
+    eventually(lambda: pair.reader(before) == "replica")
+
+
+def test_a_request_that_wrote_reads_where_it_wrote(steady: Pair) -> None:
+    position = steady.write("first")
+    eventually(lambda: steady.reader(position) == "replica")
+    steady.follow(position)
+    with steady.database.write() as tx:
+        tx.execute(text("INSERT INTO notes VALUES ('mine')"))
+    with steady.database.read() as tx:
+        assert not tx.execute(text("SELECT pg_is_in_recovery()")).scalar_one()
+    assert steady.database.position() is not None
+
+
+def test_whoever_follows_nothing_reads_at_the_primary(steady: Pair) -> None:
+    position = steady.write("first")
+    eventually(lambda: steady.reader(position) == "replica")
+    found: list[str] = []
+
+    def a_worker() -> None:
+        with steady.database.read() as tx:
+            found.append(str(tx.execute(text("SELECT pg_is_in_recovery()")).scalar_one()))
+
+    worker = threading.Thread(target=a_worker)
+    worker.start()
+    worker.join()
+    assert found == ["False"]
+
+
+def test_reads_go_on_when_the_replica_is_killed_and_return_to_it(pair: Pair) -> None:
+    position = pair.write("first")
+    eventually(lambda: pair.reader(position) == "replica")
+    pair.replica.kill()
+    eventually(lambda: pair.trouble.startswith("replica:"))
+    assert pair.reader(position) == "primary"
+    pair.replica.start()
+    eventually(lambda: pair.reader(position) == "replica")
+
+
+@pytest.mark.parametrize("end", ["killed", "frozen"])
+def test_a_read_in_the_middle_is_let_go_when_the_replica_is(pair: Pair, end: str) -> None:
+    position = pair.write("first")
+    eventually(lambda: pair.reader(position) == "replica")
+    failed = threading.Event()
+
+    def a_long_read() -> None:
+        pair.follow(position)
+        unlimited = text("SELECT set_config('statement_timeout', '0', false)")
+        try:
+            with pair.database.read() as tx:
+                tx.execute(unlimited)
+                tx.execute(text("SELECT pg_sleep(60)"))
+        except ReplicaFailed:
+            failed.set()
+
+    reading = threading.Thread(target=a_long_read)
+    reading.start()
+    time.sleep(0.3)
+    if end == "killed":
+        pair.replica.kill()
+    else:
+        for member in pair.replica.family():
+            os.kill(member.pid, signal.SIGSTOP)
+    assert failed.wait(PATIENCE_SECONDS)
+    reading.join()
+    assert pair.reader(position) == "primary"
+
+
+def test_a_promoted_replica_is_none_any_more(pair: Pair) -> None:
+    position = pair.write("first")
+    eventually(lambda: pair.reader(position) == "replica")
+    pair.replica.run("SELECT pg_promote()")
+    eventually(lambda: "promoted" in pair.trouble)
+    pair.replica.run("INSERT INTO notes VALUES ('written there')", "anxin")
+    assert pair.reader(position) == "primary"
+    assert "written there" not in pair.seen(position)
+
+
+def test_a_replica_of_another_server_is_not_read(primary: Cluster) -> None:
+    with cluster.running(**SETTINGS) as stranger, cluster.streaming(stranger) as theirs:
+        stranger.run("CREATE DATABASE anxin")
+        database = Database(primary.url("anxin"), theirs.url("anxin"))
+        try:
+            pair = Pair(primary, theirs, database)
+            eventually(lambda: "another server" in pair.trouble)
+            assert pair.reader(pair.write("ours")) == "primary"
+        finally:
+            database.close()
+
+
+def test_nothing_is_written_at_the_replica(steady: Pair) -> None:
+    position = steady.write("first")
+    eventually(lambda: steady.reader(position) == "replica")
+    steady.follow(position)
+    with pytest.raises(Exception, match="read-only"), steady.database.read() as tx:
+        tx.execute(text("INSERT INTO notes VALUES ('there')"))
+
+
+# --- over HTTP ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def served(primary: Cluster) -> str:
+    primary.run("CREATE DATABASE served")
+    migrate(primary.url("served"))
+    return primary.url("served")
+
+
+@contextmanager
+def a_world(folder: Path, served: str, replica: Cluster) -> Iterator[World]:
+    settings = {"DATABASE_REPLICA_URL": replica.url("served")}
+    with running_world(folder, served, SystemClock(), **settings) as world:  # type: ignore[arg-type]
+        yield world
+
+
+@pytest.fixture
+def replica(primary: Cluster, served: str) -> Iterator[Cluster]:
+    with cluster.streaming(primary) as found:
+        yield found
+
+
+@pytest.fixture
+def world(replica: Cluster, served: str, tmp_path: Path) -> Iterator[World]:
+    with a_world(tmp_path / "world", served, replica) as found:
+        yield found
+
+
+def position_of(answer: requests.Response) -> str:
+    assert answer.status_code < 300, answer.text
+    return answer.headers[POSITION]
+
+
+def look(phone: Phone, order_id: str, position: str | None = None) -> requests.Response:
+    headers = {} if position is None else {POSITION: position}
+    return send(phone, "GET", f"/api/v1/orders/{order_id}", headers=headers)
+
+
+def at_the_replica(answer: requests.Response) -> bool:
+    """Such an answer tells no position: its client keeps the one it has."""
+    return answer.status_code == 200 and POSITION not in answer.headers
+
+
+def wish(phone: Phone, key: str) -> dict[str, object]:
+    return {
+        "card_id": phone.cards[0],
+        "amount_fen": 5000,
+        "method": "wechat_balance",
+        "client_key": key,
+    }
+
+
+def test_answers_tell_positions_and_requests_that_say_them_see_what_they_wrote(
+    world: World, replica: Cluster
+) -> None:
+    phone = world.elder("reader")
+    opened = send(phone, "POST", "/api/v1/orders", json=wish(phone, "replica-0001"))
+    order_id, position = opened.json()["order"]["id"], position_of(opened)
+    assert POSITION in look(phone, order_id).headers  # it said nothing: the primary answered
+    eventually(lambda: at_the_replica(look(phone, order_id, position)))
+    replica.run("SELECT pg_wal_replay_pause()")
+    later = send(phone, "POST", "/api/v1/orders", json=wish(phone, "replica-0002"))
+    newest = look(phone, later.json()["order"]["id"], position_of(later))
+    assert newest.status_code == 200 and POSITION in newest.headers
+    cancelled = send(phone, "POST", f"/api/v1/orders/{order_id}/cancel")
+    shown = look(phone, order_id, position_of(cancelled)).json()
+    assert shown["order"]["state"] == "cancelled"
+
+
+def test_an_ended_session_is_ended_at_once_however_far_behind_the_replica_is(
+    world: World, replica: Cluster
+) -> None:
+    phone = world.elder("leaver")
+    opened = send(phone, "POST", "/api/v1/orders", json=wish(phone, "replica-0003"))
+    order_id, position = opened.json()["order"]["id"], position_of(opened)
+    eventually(lambda: at_the_replica(look(phone, order_id, position)))
+    replica.run("SELECT pg_wal_replay_pause()")
+    assert send(phone, "DELETE", "/api/v1/sessions/current").status_code == 204
+    assert look(phone, order_id, position).status_code == 401
+
+
+def test_no_request_fails_while_the_replica_is_killed_and_brought_back(
+    world: World, replica: Cluster
+) -> None:
+    phone = world.elder("patient")
+    opened = send(phone, "POST", "/api/v1/orders", json=wish(phone, "replica-0004"))
+    order_id, position = opened.json()["order"]["id"], position_of(opened)
+    eventually(lambda: at_the_replica(look(phone, order_id, position)))
+    over = threading.Event()
+    statuses: list[int] = []
+
+    def keep_looking() -> None:
+        while not over.is_set():
+            statuses.append(look(phone, order_id, position).status_code)
+
+    lookers = [threading.Thread(target=keep_looking) for _ in range(4)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _turn in range(2):
+            replica.kill()
+            time.sleep(0.5)
+            replica.start()
+            eventually(lambda: at_the_replica(look(phone, order_id, position)))
+    finally:
+        over.set()
+        for looker in lookers:
+            looker.join()
+    assert set(statuses) == {200} and len(statuses) > 20
+
+
+def test_operators_are_told_what_keeps_the_replica_from_being_read(world: World, replica: Cluster) -> None:
+    def told() -> dict[str, object]:
+        answer = requests.get(f"{world.base_url}/readyz", timeout=30).json()
+        found: dict[str, object] = next(part for part in answer["parts"] if part["name"] == "replica")
+        return found
+
+    eventually(lambda: told() == {"name": "replica", "ok": True, "detail": "streaming"})
+    replica.kill()
+    eventually(lambda: told()["ok"] is False)
+    assert requests.get(f"{world.base_url}/readyz", timeout=30).status_code == 200  # the primary reads too
+    replica.start()
+    eventually(lambda: told()["ok"] is True)
