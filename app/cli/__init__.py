@@ -6,7 +6,7 @@ from importlib import import_module
 
 from flask import Flask
 
-GROUPS = ("voice_models", "voice", "city", "ledger", "case", "demo", "worker")
+GROUPS = ("voice_models", "voice", "city", "ledger", "reconcile", "case", "demo", "worker")
 
 
 def register(app: Flask) -> None:

@@ -13,6 +13,7 @@ from rich.table import Table
 from app.domain.money import yuan_text
 from app.flows.deps import Deps
 from app.store import ledger
+from app.store.reconciliation import snapshot
 
 
 @click.group("ledger")
@@ -23,9 +24,10 @@ def group() -> None:
 @group.command("check")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 def check(as_json: bool) -> None:
-    """Sum all accounts (must be zero) and compare what is in transit with the orders. Exit 1 if not."""
+    """Sum all accounts (must be zero), compare what is in transit with the orders, and what is in suspense
+    with the open differences. Exit 1 if anything does not fit."""
     deps: Deps = current_app.extensions["anxin"]
-    with deps.database.read() as tx:
+    with snapshot(deps.database) as tx:
         found = ledger.balance(tx)
     if as_json:
         click.echo(
@@ -35,6 +37,7 @@ def check(as_json: bool) -> None:
                     "total_fen": found.total_fen,
                     "accounts": found.accounts,
                     "restless": list(found.restless),
+                    "adrift_fen": found.adrift_fen,
                 }
             )
         )
@@ -48,4 +51,6 @@ def check(as_json: bool) -> None:
         Console().print(table)
         for order_id in found.restless:
             click.echo(f"in transit does not fit the state of {order_id}")
+        if found.adrift_fen:
+            click.echo(f"{yuan_text(found.adrift_fen)} yuan are in suspense without an open difference")
     sys.exit(0 if found.ok else 1)

@@ -122,14 +122,14 @@ def ready_at(day: date) -> datetime:
 
 
 def due_on(day: date, days: Calendar) -> date:
-    """The last day on which a difference of `day` is in order: T+2, or the first workday after."""
+    """The last day whose books may explain a difference of `day`: T+2, or the first workday after."""
     due = day + PATIENCE
     return due if days.is_workday(due) else days.next_workday(due)
 
 
 def is_overdue(due: date, now: datetime) -> bool:
-    """Whether the day `due` is over in Asia/Shanghai."""
-    return business_day(now) > due
+    """Whether the books of the day `due` can be read by now, so that they would have explained it."""
+    return now >= ready_at(due)
 
 
 def plan_due_at(now: datetime, days: Calendar) -> datetime:

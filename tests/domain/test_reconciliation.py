@@ -247,6 +247,7 @@ def test_watching_a_name_only_moves_its_match_aside(ours: list[Row], theirs: lis
         (Standing.ON_ITS_WAY, Class.STATUS),
         (Standing.NOT_DONE, Class.STATUS),
         (Standing.ANOTHER_DAY, Class.CUTOFF_SHIFT),
+        (Standing.THAT_DAY, Class.MISSING_OURS),
     ],
 )
 def test_what_our_book_knows_of_a_row_decides_its_class(standing: Standing, found: Class) -> None:
@@ -290,10 +291,10 @@ def test_a_difference_is_due_on_the_first_workday_from_t_plus_two(day: date, due
     assert due_on(day, calendar()) == due
 
 
-def test_a_difference_is_overdue_when_its_last_day_is_over_in_shanghai() -> None:
+def test_a_difference_is_overdue_once_the_books_of_its_last_day_can_be_read() -> None:
     due = date(2026, 11, 25)
-    assert not is_overdue(due, datetime(2026, 11, 25, 23, 59, 59, tzinfo=SHANGHAI))
-    assert is_overdue(due, datetime(2026, 11, 26, 0, 0, tzinfo=SHANGHAI))
+    assert not is_overdue(due, datetime(2026, 11, 26, 9, 59, 59, tzinfo=SHANGHAI))
+    assert is_overdue(due, datetime(2026, 11, 26, 10, 0, tzinfo=SHANGHAI))
 
 
 def test_a_day_can_be_reconciled_from_ten_on_the_next() -> None:

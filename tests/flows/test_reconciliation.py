@@ -1,0 +1,550 @@
+"""Every day after ten: WeChat's bills, the card system's file and our ledger, until they tell the same."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.domain.clock import FakeClock, iso
+from app.domain.orders import SUSPENSE
+from app.flows import reconcile as flow
+from app.flows.differences import Decision, decide
+from app.flows.reconcile import TooEarly
+from app.flows.reconcile_books import Silent
+from app.ports import PaymentRequest, RefundRequest
+from app.store import ledger, reconciled_days
+from tests.conftest import database_url
+from tests.flows.reconciling import (
+    MONDAY,
+    REFUSING,
+    TUESDAY,
+    WEDNESDAY,
+    alarms,
+    bookkeeping,
+    classes,
+    go_to,
+    in_their_book,
+    of_day,
+    open_cases,
+    paid,
+    pay,
+    quiet,
+    reconcile,
+    the_difference,
+)
+from tests.world import GOOD_CARD, World, running_world
+
+HANGZHOU_CARD = "3104880100000000001"
+CREDITS = "card_credits"
+
+
+def closed(world: World, day: Any = MONDAY) -> bool:
+    with world.deps.database.read() as tx:
+        found = reconciled_days.find(tx, day)
+    return found is not None and found.state == reconciled_days.CLOSED
+
+
+def accounts(world: World) -> dict[str, int]:
+    with world.deps.database.read() as tx:
+        found = ledger.balance(tx)
+    assert found.ok, found
+    return found.accounts
+
+
+def stray_payment(world: World, amount_fen: int = 5005) -> str:
+    """Somebody pays for an order we know nothing of, and WeChat's notice never comes."""
+    pay_port = world.deps.pays["primary"]
+    openid = world.sandbox.openid("a stranger")
+    now = world.clock.now()
+    ends = now + timedelta(hours=1)
+    prepay_id = pay_port.open(PaymentRequest("ord_OF_NOBODY", amount_fen, "card", openid, ends))
+    assert world.sandbox.pay(pay_port.pay_parameters(prepay_id, now)) == "requestPayment:ok"
+    (trade,) = [row for row in world.sandbox.trades() if row["order_id"] == "ord_OF_NOBODY"]
+    return str(trade["transaction_id"])
+
+
+# --- a day that balances ----------------------------------------------------------------------------
+
+
+def test_a_day_on_which_everything_agrees_closes_at_ten_the_next_morning(world: World) -> None:
+    paid(world, 5000)
+    paid(world, 6000, REFUSING)  # paid, refused by the card system, and sent home
+    result = reconcile(world)
+    assert result.report["state"] == "closed" and closed(world) and of_day(world) == []
+    assert classes(result) == {"matched": (3, 5000, 3, 5000)}
+    assert classes(result, "cards") == {"matched": (1, -5000, 1, -5000)}
+    assert classes(result, "standby") == {}
+    assert world.balanced()
+
+
+def test_a_day_without_any_trade_closes_although_there_is_no_statement(world: World) -> None:
+    result = reconcile(world)
+    assert result.report["state"] == "closed" and open_cases(world) == []
+    assert result.report["books"]["primary"]["statement"] is False
+
+
+def test_the_bill_is_kept_as_it_came_with_its_checksum_for_the_service_only(world: World) -> None:
+    paid(world)
+    folder = reconcile(world).folder
+    raw = (folder / "wechat_primary.csv").read_bytes()
+    checksum, name = (folder / "wechat_primary.csv.sha1").read_text().split()
+    assert hashlib.sha1(raw).hexdigest() == checksum and name == "wechat_primary.csv"
+    assert raw.startswith(b"\xef\xbb\xbf") and raw.count(b"\r\n") == 4
+    assert (folder / "wechat_primary.csv").stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_report_is_written_twice_once_for_programs_and_once_for_people(world: World) -> None:
+    order_id = paid(world)
+    in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+    result = reconcile(world)
+    assert json.loads((result.folder / "report.json").read_text()) == result.report
+    page = (result.folder / "report.md").read_text()
+    assert "2026-11-23: open, 1 to resolve" in page and "missing_theirs 对方缺" in page
+    assert order_id in page and GOOD_CARD not in page + json.dumps(result.report)
+
+
+@pytest.mark.parametrize("order_in", ["open", "closed"])
+def test_a_second_run_changes_nothing_but_the_run_counter(world: World, order_in: str) -> None:
+    order_id = paid(world)
+    if order_in == "open":
+        in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+    first = reconcile(world)
+    before, page = bookkeeping(world), (first.folder / "report.md").read_text()
+    world.clock.tick(hours=3)
+    second = reconcile(world)
+    assert first.report["state"] == order_in and second.report["runs"] == 2
+    assert second.report == {**first.report, "runs": 2}
+    assert (second.folder / "report.md").read_text() == page.replace("Run 1.", "Run 2.")
+    assert bookkeeping(world) == before
+
+
+# --- when there is nothing to read -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("day", "at"), [(MONDAY, "23:59"), (TUESDAY, "09:59:59")])
+def test_a_day_is_not_reconciled_before_ten_on_the_next(world: World, day: Any, at: str) -> None:
+    go_to(world, day, at)
+    with pytest.raises(TooEarly, match="2026-11-24 10:00"):
+        flow.reconcile(world.deps, MONDAY)
+    with world.deps.database.read() as tx:
+        assert reconciled_days.find(tx, MONDAY) is None
+
+
+@pytest.mark.parametrize("fault", ["creating", "wrong_hash", "wrong_summary", "truncated", "expired_link"])
+def test_while_the_bill_is_not_to_be_had_nothing_is_opened_and_the_day_stays_open(
+    world: World, fault: str
+) -> None:
+    order_id = paid(world)
+    in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+    world.sandbox.bill_fault(MONDAY, fault)
+    with pytest.raises(Silent, match="primary"):
+        reconcile(world)
+    assert of_day(world) == [] and open_cases(world) == [] and not closed(world)
+    world.sandbox.bill_fault(MONDAY, "none")
+    assert reconcile(world).report["open"] == 1
+
+
+@pytest.mark.parametrize("mode", ["refuses", "silent"])
+@pytest.mark.parametrize("who", ["primary", "standby", "cards"])
+def test_a_side_that_is_silent_keeps_the_day_open(world: World, who: str, mode: str) -> None:
+    paid(world)
+    go_to(world, TUESDAY)
+    world.sandbox.outage(who, mode)
+    with pytest.raises(Silent) as silence:
+        reconcile(world)
+    assert silence.value.book == who and of_day(world) == []
+    world.sandbox.outage(who, "none")
+    assert reconcile(world).report["state"] == "closed"
+
+
+def test_a_silent_side_later_does_not_take_back_what_was_found(world: World) -> None:
+    order_id = paid(world)
+    in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+    found = reconcile(world).report
+    world.sandbox.outage("cards", "refuses")
+    with pytest.raises(Silent):
+        reconcile(world)
+    world.sandbox.outage("cards", "none")
+    assert reconcile(world).report == {**found, "runs": 3}
+
+
+def test_a_bill_that_changed_is_not_believed(world: World) -> None:
+    order_id = paid(world)
+    in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+    folder = reconcile(world).folder
+    (folder / "wechat_primary.csv.sha1").write_text("0" * 40 + "  wechat_primary.csv\n")
+    with pytest.raises(Silent, match="bill_changed"):
+        reconcile(world)
+    assert "bill_changed" in alarms(world) and not closed(world)
+
+
+# --- money they show and we do not --------------------------------------------------------------------
+
+
+def test_a_payment_nobody_told_us_of_is_booked_from_the_bill_and_reaches_the_card(world: World) -> None:
+    elder, order_id = pay(world, 5005)  # WeChat's notice never comes, and no worker asks
+    before = elder.balance_fen()
+    result = reconcile(world)
+    assert classes(result)["missing_ours"] == (0, 0, 1, 5005)
+    assert the_difference(world).resolution == "accepted" and closed(world)
+    assert accounts(world)[SUSPENSE] == 0
+    quiet(world)
+    assert elder.log_in().order(order_id)["order"]["truth"] == "credited"
+    assert elder.balance_fen() == before + 5005 and world.balanced()
+    again = reconcile(world)
+    assert again.report == {**result.report, "runs": 2}
+
+
+def test_a_payment_for_an_order_that_was_cancelled_goes_home(world: World) -> None:
+    elder = world.elder()
+    page = elder.confirm(elder.open_order(5005))
+    order_id = page["order"]["id"]
+    elder.ok("POST", f"/api/v1/orders/{order_id}/cancel")
+    quiet(world)
+    world.sandbox.pay_late(order_id)
+    reconcile(world)
+    assert the_difference(world).resolution == "late"
+    quiet(world)
+    assert elder.log_in().order(order_id)["order"]["truth"] == "returned"
+    assert accounts(world)["wechat"] == 0
+
+
+def test_money_without_any_order_goes_home_and_then_the_day_closes(world: World) -> None:
+    transaction_id = stray_payment(world)
+    reconcile(world)
+    handed_over, stray = sorted(of_day(world), key=lambda one: one.kind)
+    assert (handed_over.kind, handed_over.resolution) == ("missing_ours", "unknown_order")
+    assert (stray.kind, stray.state, stray.transaction_id) == ("unknown_order", "open", transaction_id)
+    assert not closed(world) and accounts(world)[SUSPENSE] == -5005
+    quiet(world)
+    flow.go_on(world.deps, world.clock.now())
+    assert closed(world) and accounts(world)["wechat"] == 0
+    (refund,) = world.sandbox.refunds()
+    assert (refund["transaction_id"], refund["refund_fen"]) == (transaction_id, 5005)
+    # The refund was asked for on Tuesday, and Tuesday's books agree on it.
+    assert classes(reconcile(world, TUESDAY)) == {"matched": (1, -5005, 1, -5005)} and closed(world, TUESDAY)
+
+
+def test_a_notice_that_comes_after_the_bill_sends_stray_money_home_once(world: World) -> None:
+    stray_payment(world, 5006)  # the notice is held back
+    reconcile(world)
+    quiet(world)
+    world.sandbox.release("ord_OF_NOBODY")
+    quiet(world)
+    assert len(world.sandbox.refunds()) == 1 and accounts(world)["wechat"] == 0
+
+
+def test_a_row_wechat_itself_knows_nothing_of_is_withdrawn_with_its_money(world: World) -> None:
+    world.sandbox.bill_fault(MONDAY, "extra_row")
+    reconcile(world)
+    quiet(world)
+    flow.go_on(world.deps, world.clock.now())
+    assert {one.resolution for one in of_day(world)} == {"unknown_order", "never_paid"}
+    assert closed(world) and accounts(world)["wechat"] == 0
+
+
+def test_a_second_payment_only_the_bill_tells_of_goes_home_and_the_first_stays(world: World) -> None:
+    elder, order_id = pay(world, 5005)
+    world.sweep()
+    quiet(world)  # the query finds the first payment
+    second = world.sandbox.pay_again(order_id)
+    reconcile(world)
+    assert {(one.kind, one.transaction_id) for one in of_day(world)} == {
+        ("missing_ours", second),
+        ("second_payment", second),
+    }
+    quiet(world)
+    flow.go_on(world.deps, world.clock.now())
+    assert closed(world) and elder.log_in().order(order_id)["order"]["truth"] == "credited"
+    assert accounts(world)["wechat"] == 5005 and len(world.sandbox.credits()) == 1
+
+
+def test_a_second_payment_that_was_told_and_returned_needs_no_difference_of_the_bill(world: World) -> None:
+    order_id = paid(world)
+    world.sandbox.pay_again(order_id)
+    quiet(world)
+    result = reconcile(world)
+    assert [one.resolution for one in of_day(world)] == ["returned"] and closed(world)
+    assert classes(result) == {"matched": (3, 5000, 3, 5000)}
+
+
+def test_money_that_does_not_fit_its_order_is_a_case_and_moves_nothing(world: World) -> None:
+    _elder, order_id = pay(world, 5005)
+    world.sandbox.bill_fault(MONDAY, "amount_changed", order_id=order_id, amount_fen=4000)
+    reconcile(world)
+    one = the_difference(world)
+    assert (one.kind, one.state, one.amount_fen) == ("missing_ours", "open", 4000)
+    assert [case.subject for case in open_cases(world) if case.kind == "difference"] == [one.id]
+    assert accounts(world)[SUSPENSE] == -4000 and not closed(world)
+
+
+# --- money we show and they do not --------------------------------------------------------------------
+
+
+def test_a_payment_the_bill_lacks_is_asked_about_waits_and_is_a_case_when_overdue(world: World) -> None:
+    order_id = paid(world)
+    paid(world, 6000)
+    world.sandbox.bill_fault(MONDAY, "missing_row", order_id=order_id)
+    result = reconcile(world)
+    assert classes(result) == {"matched": (1, 6000, 1, 6000), "missing_theirs": (1, 5000, 0, 0)}
+    one = the_difference(world)
+    assert (one.amount_fen, one.due_on, one.state) == (-5000, WEDNESDAY, "open")
+    assert open_cases(world) == [] and accounts(world)[SUSPENSE] == 5000
+    reconcile(world, TUESDAY)
+    assert open_cases(world) == [] and "difference_overdue" not in alarms(world)
+    reconcile(world, WEDNESDAY)  # the books of T+2 do not explain it either
+    (case,) = open_cases(world)
+    assert (case.kind, case.subject, case.level) == ("difference", one.id, 2)
+    assert iso(case.plan_due_at) == "2026-11-26T04:00:00Z"  # two hours later
+    assert {"asked": "payment", "answer": "SUCCESS"}.items() <= case.evidence["queries"][-1].items()
+    assert "difference_overdue" in alarms(world) and not closed(world)
+
+
+def test_a_case_found_on_a_saturday_waits_for_monday(world: World) -> None:
+    friday = date(2026, 11, 27)
+    go_to(world, friday, "12:00")
+    order_id = paid(world)
+    in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+    reconcile(world, friday)
+    (case,) = open_cases(world)
+    assert iso(case.plan_due_at) == "2026-11-30T04:00:00Z"
+
+
+def test_a_payment_that_wechat_itself_denies_is_a_case_at_once(world: World) -> None:
+    order_id = paid(world)
+    paid(world, 6000)
+    in_their_book(
+        world,
+        "UPDATE trades SET state = 'NOTPAY', paid_at = NULL, transaction_id = NULL WHERE order_id = ?",
+        order_id,
+    )
+    reconcile(world)
+    (case,) = open_cases(world)
+    assert {"asked": "payment", "answer": "NOTPAY"}.items() <= case.evidence["queries"][-1].items()
+
+
+def test_a_missing_statement_is_one_case_and_its_rows_are_marked(world: World) -> None:
+    order_id = paid(world)
+    world.sandbox.bill_fault(MONDAY, "missing_row", order_id=order_id)  # the only one: no statement exists
+    result = reconcile(world)
+    assert result.report["books"]["primary"]["statement"] is False
+    assert '"no_statement": true' in the_difference(world).detail
+    (case,) = open_cases(world)
+    assert (case.kind, case.subject) == ("statement_missing", "2026-11-23:primary")
+    for day in (TUESDAY, WEDNESDAY):
+        reconcile(world, day)
+    assert len(open_cases(world)) == 1 and not closed(world)
+
+
+# --- amounts, duplicates, states ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "found", "amount_fen"), [("amount_changed", "amount", 1), ("duplicate_row", "duplicate", 5000)]
+)
+def test_another_amount_or_a_second_row_is_a_case_at_once_and_closes_when_a_person_decides(
+    world: World, fault: str, found: str, amount_fen: int
+) -> None:
+    order_id = paid(world)
+    world.sandbox.bill_fault(MONDAY, fault, order_id=order_id)
+    reconcile(world)
+    one = the_difference(world)
+    assert (one.kind, one.amount_fen, one.state) == (found, amount_fen, "open")
+    (case,) = open_cases(world)
+    assert case.evidence["difference"]["theirs_fen"] == (5001 if found == "amount" else 5000)
+    assert case.evidence["events"] and case.evidence["entries"]
+    decide(world.deps, one.id, Decision.WRITTEN_OFF, "WeChat keeps to its bill")
+    assert open_cases(world) == []
+    assert flow.go_on(world.deps, world.clock.now()) == [MONDAY]
+    assert accounts(world)["losses"] == -amount_fen and accounts(world)[SUSPENSE] == 0
+
+
+def test_a_decision_is_made_once(world: World) -> None:
+    order_id = paid(world)
+    world.sandbox.bill_fault(MONDAY, "amount_changed", order_id=order_id)
+    reconcile(world)
+    one = the_difference(world)
+    decide(world.deps, one.id, Decision.REVERSED, "WeChat put it right")
+    with pytest.raises(ValueError, match="resolved already: reversed"):
+        decide(world.deps, one.id, Decision.WRITTEN_OFF, "again")
+    with pytest.raises(LookupError):
+        decide(world.deps, "dif_none", Decision.REVERSED, "nothing")
+    assert accounts(world)["wechat"] == 5000
+
+
+def test_a_refund_the_bill_calls_closed_is_settled_by_asking(world: World) -> None:
+    paid(world, 5000, REFUSING)
+    (refund,) = world.sandbox.refunds()
+    world.sandbox.bill_fault(MONDAY, "state_changed", refund_id=refund["refund_id"], state="CLOSED")
+    result = reconcile(world)
+    assert classes(result)["status"] == (1, -5000, 1, 0)
+    assert the_difference(world).resolution == "settled_by_query" and closed(world)
+
+
+def test_a_refund_that_is_still_under_way_waits_in_suspense_until_it_arrives(world: World) -> None:
+    pay(world, 5009, REFUSING)  # ABNORMAL until a person settles it
+    quiet(world)
+    result = reconcile(world)
+    assert classes(result)["status"] == (0, 0, 1, -5009) and not closed(world)
+    assert the_difference(world).kind == "status" and accounts(world)[SUSPENSE] == 5009
+    world.sandbox.settle_refund(world.sandbox.refunds()[0]["refund_id"])
+    flow.go_on(world.deps, world.clock.now())  # it arrived on Tuesday
+    assert the_difference(world).kind == "cutoff_shift"
+    reconcile(world, TUESDAY)
+    assert the_difference(world).resolution == "matched:2026-11-24"
+    assert closed(world) and closed(world, TUESDAY) and accounts(world)[SUSPENSE] == 0
+    assert world.balanced()
+
+
+def test_a_refund_made_by_hand_at_wechat_is_a_case(world: World) -> None:
+    order_id = paid(world)
+    world.deps.pays["primary"].refund(RefundRequest("by-hand-1", order_id, 1000, 5000, "a kindness"))
+    reconcile(world)
+    one = the_difference(world)
+    assert (one.kind, one.amount_fen) == ("missing_ours", -1000)
+    assert [case.kind for case in open_cases(world)] == ["difference"]
+
+
+# --- midnight ---------------------------------------------------------------------------------------------
+
+
+def test_a_payment_the_bill_shows_on_the_next_day_waits_for_that_day(world: World) -> None:
+    go_to(world, MONDAY, "23:58")
+    order_id = paid(world)
+    world.sandbox.bill_fault(MONDAY, "shifted_row", order_id=order_id)
+    result = reconcile(world)
+    assert classes(result) == {"cutoff_shift": (1, 5000, 0, 0)} and not closed(world)
+    result = reconcile(world, TUESDAY)
+    assert classes(result) == {"cutoff_shift": (0, 0, 1, 5000)} and of_day(world, TUESDAY) == []
+    assert the_difference(world).resolution == "matched:2026-11-24"
+    assert closed(world) and closed(world, TUESDAY) and accounts(world)[SUSPENSE] == 0
+
+
+@pytest.mark.parametrize("first", [MONDAY, TUESDAY])
+def test_the_days_of_a_shift_may_be_reconciled_in_any_order(world: World, first: Any) -> None:
+    order_id = paid(world)  # at noon: nothing hints at midnight
+    paid(world, 6000)
+    world.sandbox.bill_fault(MONDAY, "shifted_row", order_id=order_id)
+    go_to(world, WEDNESDAY)
+    reconcile(world, first)
+    reconcile(world, TUESDAY if first == MONDAY else MONDAY)
+    assert closed(world) and closed(world, TUESDAY) and accounts(world)[SUSPENSE] == 0
+    assert [reconcile(world, day).report["runs"] for day in (MONDAY, TUESDAY)] == [2, 2]
+
+
+def test_a_shift_no_other_day_explains_becomes_missing_after_t_plus_two(world: World) -> None:
+    go_to(world, MONDAY, "23:58")
+    paid(world, 6000)
+    order_id = paid(world)
+    world.sandbox.bill_fault(MONDAY, "missing_row", order_id=order_id)
+    for day in (MONDAY, TUESDAY):
+        reconcile(world, day)
+        assert the_difference(world).kind == "cutoff_shift" and open_cases(world) == []
+    reconcile(world, WEDNESDAY)
+    assert the_difference(world).kind == "missing_theirs" and len(open_cases(world)) == 1
+
+
+def test_a_credit_we_learned_of_after_midnight_closes_both_days(world: World) -> None:
+    go_to(world, MONDAY, "23:59:50")
+    pay(world, 5033)  # the credit is done, and its answer is lost
+    world.work()
+    go_to(world, TUESDAY, "00:00:10")
+    quiet(world)
+    result = reconcile(world)
+    assert classes(result, "cards") == {"cutoff_shift": (0, 0, 1, -5033)}
+    reconcile(world, TUESDAY)
+    assert closed(world) and closed(world, TUESDAY) and len(world.sandbox.credits()) == 1
+
+
+# --- the card system ----------------------------------------------------------------------------------------
+
+
+def test_a_credit_the_card_system_lacks_is_a_case_and_never_credited_again(world: World) -> None:
+    order_id = paid(world)
+    before = world.sandbox.card(GOOD_CARD)["balance_fen"]
+    in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+    result = reconcile(world)
+    assert classes(result, "cards") == {"missing_theirs": (1, -5000, 0, 0)}
+    (case,) = open_cases(world)
+    assert case.subject == the_difference(world).id and case.order_id == order_id
+    assert {"asked": "credit", "answer": "never_seen"}.items() <= case.evidence["queries"][-1].items()
+    for day in (MONDAY, TUESDAY, WEDNESDAY):
+        reconcile(world, day)
+        quiet(world)
+    assert world.sandbox.credits() == [] and world.sandbox.card(GOOD_CARD)["balance_fen"] == before
+
+
+@pytest.mark.parametrize(
+    ("sql", "found", "amount_fen"),
+    [
+        (f"UPDATE {CREDITS} SET amount_fen = 4000 WHERE order_id = ?", "amount", 1000),
+        (f"UPDATE {CREDITS} SET order_id = 'ord_OF_NOBODY' WHERE order_id = ?", "missing_ours", -5000),
+        (
+            f"UPDATE {CREDITS} SET card_number = '3104870300000000002' WHERE order_id = ?",
+            "missing_ours",
+            -5000,
+        ),
+    ],
+    ids=["amount", "unknown order", "another card"],
+)
+def test_what_else_the_card_system_tells_differently_is_a_case(
+    world: World, sql: str, found: str, amount_fen: int
+) -> None:
+    order_id = paid(world)
+    in_their_book(world, sql, order_id)
+    reconcile(world)
+    one = next(one for one in of_day(world) if one.kind == found)
+    assert one.amount_fen == amount_fen
+    assert one.id in {case.subject for case in open_cases(world)}
+    assert world.balanced() and accounts(world)["card_system"] + 5000 == sum(
+        one.amount_fen for one in of_day(world)
+    )
+
+
+def test_a_paid_order_whose_credit_only_they_know_of_is_delivered_not_doubled(world: World) -> None:
+    _elder, order_id = pay(world, 5033)
+    world.work()  # done there, and the answer lost
+    reconcile(world)
+    one = the_difference(world)
+    assert one.kind == "status" and one.order_id == order_id and one.state == "open"
+    quiet(world)
+    reconcile(world, TUESDAY)
+    assert closed(world) and len(world.sandbox.credits()) == 1
+    assert of_day(world)[0].resolution == "matched:2026-11-24"
+
+
+def test_a_card_of_another_city_is_owed_to_that_city(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock
+) -> None:
+    with running_world(tmp_path, database_url(request, "sqlite", tmp_path), clock, CITY="wenzhou") as world:
+        order_id = paid(world, 5000, HANGZHOU_CARD)
+        in_their_book(world, f"DELETE FROM {CREDITS} WHERE order_id = ?", order_id)
+        reconcile(world)
+        assert the_difference(world).account == "inter_city"
+        assert accounts(world)["inter_city"] == 0
+
+
+# --- two merchants ------------------------------------------------------------------------------------------
+
+
+def test_the_standby_merchant_has_a_book_of_its_own(world: World) -> None:
+    world.sandbox.outage("primary", "refuses")
+    phone = world.elder()
+    for _ in range(6):
+        order = phone.open_order(5000)
+        status, page = phone.post(f"/api/v1/orders/{order['id']}/confirm", {"read_back": order["read_back"]})
+        if status < 300:
+            break
+    assert phone.pay(page) == "requestPayment:ok"
+    world.sandbox.outage("primary", "none")
+    quiet(world)
+    world.sandbox.bill_fault(MONDAY, "amount_changed", order_id=page["order"]["id"], merchant="standby")
+    result = reconcile(world)
+    assert classes(result, "standby") == {"amount": (1, 5000, 1, 5001)}
+    assert the_difference(world).account == "wechat_standby"
