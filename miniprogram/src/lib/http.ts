@@ -1,6 +1,7 @@
 /** The only place that talks to the network. It knows no routes and no tokens of its own. */
 import { apiBase } from '@/config'
 import { copy } from '@/copy'
+import { reading as aReading, wishing } from './position'
 import type { Upload } from './types'
 
 const JSON_MILLISECONDS = 15_000
@@ -51,26 +52,33 @@ function open<T>(status: number, data: unknown, reading: boolean): T {
 
 export function ask<T>({ method, path, body, token }: Ask): Promise<T> {
   const reading = method === 'GET'
+  const seen = reading ? aReading() : { header: {}, answered: wishing() }
+  const more = body ? { ...seen.header, 'Content-Type': 'application/json' } : seen.header
   return new Promise<T>((resolve, reject) => {
     uni.request({
       url: apiBase() + path,
       method,
       data: body,
-      header: body ? { ...header(token), 'Content-Type': 'application/json' } : header(token),
+      header: { ...header(token), ...more },
       timeout: JSON_MILLISECONDS,
       success: (answer) => {
+        seen.answered(answer.header)
         try {
           resolve(open<T>(answer.statusCode, answer.data, reading))
         } catch (trouble) {
           reject(trouble)
         }
       },
-      fail: () => reject(unreachable(reading)),
+      fail: () => {
+        seen.answered(undefined)
+        reject(unreachable(reading))
+      },
     })
   })
 }
 
 export function send<T>({ path, name, upload, fields, token }: Send): Promise<T> {
+  const answered = wishing() // an upload's answer comes without headers
   return new Promise<T>((resolve, reject) => {
     uni.uploadFile({
       url: apiBase() + path,
@@ -80,13 +88,17 @@ export function send<T>({ path, name, upload, fields, token }: Send): Promise<T>
       header: header(token),
       timeout: UPLOAD_MILLISECONDS,
       success: (answer) => {
+        answered()
         try {
           resolve(open<T>(answer.statusCode, parse(answer.data), false))
         } catch (trouble) {
           reject(trouble)
         }
       },
-      fail: () => reject(unreachable(false)),
+      fail: () => {
+        answered()
+        reject(unreachable(false))
+      },
     })
   })
 }

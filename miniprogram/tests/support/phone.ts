@@ -13,7 +13,7 @@ export interface Sent {
   name?: string
   files?: { name: string; file: File }[]
 }
-export type Answer = { status: number; data: unknown } | 'lost'
+export type Answer = { status: number; data: unknown; header?: Record<string, string> } | 'lost'
 
 export function plugIn(answer: (sent: Sent, nth: number) => Answer) {
   const stored = new Map<string, string>()
@@ -27,7 +27,7 @@ export function plugIn(answer: (sent: Sent, nth: number) => Answer) {
     const said = answer(rest, sent.length)
     setTimeout(() => {
       if (said === 'lost') fail({ errMsg: 'request:fail' })
-      else success({ statusCode: said.status, data: said.data })
+      else success({ statusCode: said.status, data: said.data, header: said.header })
     })
   }
 
