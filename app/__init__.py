@@ -6,18 +6,13 @@ from apiflask import APIFlask
 
 from app.config import Settings
 from app.flows.deps import Deps
-from app.ports import Clock
 
 
-def create_app(
-    settings: Settings | None = None, deps: Deps | None = None, clock: Clock | None = None
-) -> APIFlask:
+def create_app(settings: Settings | None = None, deps: Deps | None = None) -> APIFlask:
     """The Flask application: settings from the environment, or with `deps` that are already built.
-
-    `clock` is the time everything built here goes by; the machine's without one.
 
     Raises FaultySettings with every fault of the environment.
     """
     from app import wiring
 
-    return wiring.application(settings, deps, clock)
+    return wiring.application(settings, deps)

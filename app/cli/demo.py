@@ -7,6 +7,7 @@ import sys
 from dataclasses import asdict
 
 import click
+from flask import current_app
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
@@ -34,7 +35,7 @@ def trouble(only: str | None, as_json: bool) -> None:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("playing", total=len(chosen))
         for city_name, each in chosen:
-            played = play(city_name, each)
+            played = play(current_app.extensions["anxin_build"], city_name, each)
             held &= played.holds
             if as_json:
                 click.echo(json.dumps(asdict(played), ensure_ascii=False))

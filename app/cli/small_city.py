@@ -21,7 +21,7 @@ from flask import Flask
 from flask_migrate import upgrade
 from werkzeug.serving import make_server
 
-from app import create_app
+from app.cli import Build
 from app.cli.story import Phone
 from app.config import REPOSITORY, Settings
 from app.domain.clock import FakeClock
@@ -92,7 +92,7 @@ class SmallCity:
 
 
 @contextmanager
-def small_city(name: str, start: datetime) -> Iterator[SmallCity]:
+def small_city(build: Build, name: str, start: datetime) -> Iterator[SmallCity]:
     """Build it, hand it out, and leave no thread, port or file behind. `start` must be aware."""
     clock = FakeClock(start)
     holder: dict[str, Flask] = {}
@@ -116,7 +116,7 @@ def small_city(name: str, start: datetime) -> Iterator[SmallCity]:
                     "ANXIN_LOG_LEVEL": "CRITICAL",
                 }
             )
-            app = holder["app"] = create_app(settings, clock=clock)
+            app = holder["app"] = build(settings, clock)
             logging.getLogger("app").setLevel(logging.CRITICAL)  # the troubles are told, not logged
             with app.app_context():
                 upgrade(directory=str(REPOSITORY / "migrations"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import requests
 
+from app.cli import Build
 from app.cli.small_city import SmallCity, small_city
 from app.cli.story import Phone, StoryFailed
 from app.domain.clock import SHANGHAI
@@ -207,10 +208,10 @@ TROUBLES: tuple[tuple[str, Callable[[_Stage], None]], ...] = (
 )
 
 
-def play(city_name: str, trouble: Callable[[_Stage], None]) -> Played:
+def play(build: Build, city_name: str, trouble: Callable[[_Stage], None]) -> Played:
     """Play one trouble in a city of its own. A step that does not hold is told, not raised."""
     played = Played(trouble.__name__, " ".join((trouble.__doc__ or "").split()))
-    with small_city(city_name, MORNING) as city:
+    with small_city(build, city_name, MORNING) as city:
         try:
             trouble(_Stage(city, played))
         except (StoryFailed, requests.RequestException) as fault:

@@ -20,6 +20,7 @@ from tests.world import Phone, World, a_key, running_world
 PUBLIC = {
     "sessions.open_session": "it is how one gets a session",
     "callbacks.wechat_pay": "WeChat proves itself by its signature",
+    "callbacks.wechat_pay_channel": "the same, for the standby merchant",
     "ops.healthz": "a load balancer asks",
     "ops.readyz": "a load balancer asks",
     "ops.metrics": "the operator's Prometheus asks; numbers only",

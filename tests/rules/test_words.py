@@ -68,10 +68,10 @@ def test_every_screen_can_be_spoken_and_has_at_most_five_big_buttons(
     assert len({choice["id"] for choice in choices}) == len(choices)
 
 
-@pytest.mark.parametrize("name", ["completed"])
-def test_only_the_completed_screen_says_that_the_money_arrived(name: str) -> None:
-    said = [key for key, template in screens() if "已经到" in template["say"]]
-    assert said == [name]
+def test_only_screens_of_credited_orders_say_that_money_arrived() -> None:
+    said = {key for key, template in screens() if "已经到" in template["say"] or "}到了" in template["say"]}
+    assert said == {"completed", "returning_rest", "completed_in_part"}
+    assert all("放不下" in replies.templates()[key]["say"] for key in said - {"completed"})
 
 
 @pytest.mark.parametrize("state", State)

@@ -116,7 +116,7 @@ def test_the_description_and_the_edge_agree_on_who_needs_a_session(
         address = path.replace("{order_id}", "ord_01JD0000000000000000000000")
         answer = requests.request(method, world.base_url + address, timeout=20)
         open_to_all = operation.get("security", spec["security"]) == []
-        assert (answer.status_code != 401) == open_to_all or path.endswith("/wechat-pay"), path
+        assert (answer.status_code != 401) == open_to_all or "/wechat-pay" in path, path
         assert open_to_all or "401" in operation["responses"]
 
 
