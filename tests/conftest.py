@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from app.domain.clock import FakeClock
 from app.store.database import Database
-from tests import postgres
+from tests import postgres, proof
 from tests.schema import migrate
 
 DATABASES = ("sqlite", "postgresql")
@@ -20,13 +20,14 @@ MORNING = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)  # Monday, ten in the morning
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """List what could not run, with its reason. CI requires the list to be empty."""
+    """List what could not run, with its reason (CI requires the list to be empty), and what was proven."""
     skipped = terminalreporter.stats.get("skipped", [])
     terminalreporter.section("did not run")
     for report in skipped:
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
         terminalreporter.write_line(f"{report.nodeid}: {reason}")
     terminalreporter.write_line(f"did not run: {len(skipped)}")
+    proof.show(terminalreporter)
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -1,0 +1,44 @@
+"""What a run proved by numbers: kills, schedules, fuzz cases. Printed when it ends; `make soak` keeps them."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from app.config import REPOSITORY
+
+SOAK = os.environ.get("ANXIN_SOAK", "") not in ("", "0")
+SOAK_FILE = REPOSITORY / "bench" / "results" / "soak.json"
+_FOUND = pytest.StashKey[dict[str, dict[str, Any]]]()
+
+
+def record(config: pytest.Config, name: str, counts: dict[str, Any]) -> None:
+    """Keep the counts of one proof; a second record of the same name is put beside the first."""
+    found = config.stash.setdefault(_FOUND, {})
+    found[name] = {**found.get(name, {}), **counts}
+
+
+def show(terminalreporter: pytest.TerminalReporter) -> None:
+    """The section `proof` of the summary, when anything was recorded."""
+    found = terminalreporter.config.stash.get(_FOUND, {})
+    if not found:
+        return
+    terminalreporter.section("proof")
+    for name, counts in sorted(found.items()):
+        told = ", ".join(f"{what} {count}" for what, count in counts.items())
+        terminalreporter.write_line(f"{name}: {told}")
+    if SOAK:
+        _keep(found)
+
+
+def _keep(found: dict[str, dict[str, Any]]) -> None:
+    """Into bench/results/soak.json, beside what other runs of the soak found."""
+    kept = json.loads(SOAK_FILE.read_text()) if SOAK_FILE.exists() else {}
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    kept |= {name: {"at": at, **counts} for name, counts in found.items()}
+    SOAK_FILE.parent.mkdir(parents=True, exist_ok=True)
+    SOAK_FILE.write_text(json.dumps(kept, indent=1) + "\n")
