@@ -53,7 +53,7 @@ def application(settings: Settings | None, deps: Deps | None, clock: Clock | Non
     app.extensions["anxin"] = deps
     openapi.install(app)
     routes.install(app, sandbox_url=deps.settings.wechat.api_url if deps.settings.wechat.sandbox else None)
-    register_commands(app)
+    register_commands(app, lambda other, time: application(other, None, time))
     return app
 
 
