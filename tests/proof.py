@@ -1,4 +1,4 @@
-"""What a run proved by numbers: kills, schedules, fuzz cases. Printed when it ends; `make soak` keeps them."""
+"""What a run proved by numbers: kills, schedules, fuzz cases. Printed at its end; `make soak` keeps them."""
 
 from __future__ import annotations
 
