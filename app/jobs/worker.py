@@ -16,6 +16,7 @@ from huey import SqliteHuey, crontab
 
 from app.flows.deps import Deps
 from app.jobs.outbox import drain
+from app.jobs.reconcile import reconcile_due
 from app.jobs.sweep import sweep
 from app.store import outbox
 
@@ -67,6 +68,7 @@ class Hints:
             if left:
                 log.warning("work of a worker that died is taken up", extra={"rows": left})
             self._queue.periodic_task(crontab(minute="*"), name="sweep")(self._every_minute)
+            self._queue.periodic_task(crontab(minute="*"), name="reconcile")(self._reconcile)
             self._every_minute()
             self._queue.create_consumer(
                 workers=workers, periodic=True, initial_delay=0.05, max_delay=0.5
@@ -76,6 +78,11 @@ class Hints:
         assert self._deps is not None, "only the worker keeps the clock"
         sweep(self._deps)
         drain(self._deps, worker=self._name)
+
+    def _reconcile(self) -> None:
+        """Apart from the sweep: a large bill must not keep anybody's money waiting."""
+        assert self._deps is not None, "only the worker keeps the clock"
+        reconcile_due(self._deps)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
