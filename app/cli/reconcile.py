@@ -141,7 +141,7 @@ def show_open(as_json: bool) -> None:
 
 @group.command("resolve")
 @click.argument("difference_id")
-@click.option("--as", "decision", type=click.Choice(list(Decision)), required=True)
+@click.option("--as", "decision", type=click.Choice([each.value for each in Decision]), required=True)
 @click.option("--note", required=True, help="Why, and what was done; kept with the case.")
 def resolve(difference_id: str, decision: str, note: str) -> None:
     """Resolve a difference as a person decided; the case's note says why.
