@@ -11,7 +11,9 @@ HAS_NODE := $(shell [ "$(NODE_MAJOR)" -ge 20 ] 2>/dev/null && echo yes)
 PAGE := miniprogram/dist/.built
 AUDIO ?=
 
-.PHONY: help run test check bench page model browser clean
+SOAKS := tests/house/test_drill.py
+
+.PHONY: help run test check bench soak page model browser clean
 
 help:  ## List the doors
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,9 @@ check: $(BIN)/.dev  ## Lint, types, architecture, migrations
 
 bench: $(BIN)/.dev model  ## Measure performance as ratios; results and plots in bench/results/
 	@$(BIN)/python -m bench $(ARGS)
+
+soak: $(BIN)/.dev  ## Kill and shuffle for long (about half an hour); figures in bench/results/soak.json
+	@ANXIN_SOAK=1 $(BIN)/python -m pytest $(SOAKS) $(ARGS)
 
 page: $(if $(HAS_NODE),$(PAGE))  ## Build the page and the WeChat package (Node 20+)
 	@$(if $(HAS_NODE),:,echo "No Node 20+ here: the page is not built, the API works without it.")

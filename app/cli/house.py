@@ -74,7 +74,8 @@ class House:
             + ["--data-dir", str(self.data_dir / "sandbox")],
             "server": [python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
             + ["--port", str(self.port), "--workers", str(self.web_workers), "--blocking-threads", "16"]
-            + ["--workers-kill-timeout", "3s", "--no-ws", "--log-level", "warning", "wsgi:app"],
+            + ["--workers-kill-timeout", "3s", "--respawn-failed-workers", "--no-ws"]
+            + ["--log-level", "warning", "wsgi:app"],
             "worker": [python, "-m", "flask", "--app", "wsgi", "worker"],
         }[name]
 
