@@ -1,4 +1,4 @@
-"""`make bench`: the order path, speech and memory, measured in one run; a table, a JSON file and a plot.
+"""`make bench`: order path, speech, memory and reconciliation in one run; a table, a JSON file and a plot.
 
 `python -m bench --only order` measures one part; `--quick` makes the rounds short (and the figures rough).
 """
@@ -21,10 +21,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from app.config import REPOSITORY
-from bench import order_path, plots, speech
+from bench import order_path, plots, reconciliation, speech
 
 RESULTS = REPOSITORY / "bench" / "results"
-PARTS = ("order", "speech")
+PARTS = ("order", "speech", "reconcile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,16 @@ def speech_figures(found: dict[str, Any]) -> list[Figure]:
     ]
 
 
+def reconcile_figures(found: dict[str, Any]) -> list[Figure]:
+    """The slower and the larger of both databases."""
+    databases = found["databases"].values()
+    rows = f"{found['rows']:,} rows"
+    return [
+        Figure(f"reconciling {rows}", max(one["seconds"] for one in databases), 30, False, "s"),
+        Figure(f"its memory, {rows}", max(one["peak_mb"] for one in databases), 300, False, "MB"),
+    ]
+
+
 def measure_order(folder: Path, quick: bool, step: Callable[[], None]) -> dict[str, Any]:
     rounds, seconds = (2, 3.0) if quick else (5, 6.0)
     return order_path.measure(folder, rounds, seconds, step)
@@ -73,9 +83,17 @@ def measure_speech(folder: Path, quick: bool, step: Callable[[], None]) -> dict[
         }
 
 
+def measure_reconcile(folder: Path, quick: bool, step: Callable[[], None]) -> dict[str, Any]:
+    return reconciliation.measure(folder, 10_000 if quick else reconciliation.ROWS, step)
+
+
 def steps(part: str, quick: bool) -> int:
     """How often a part moves the progress bar."""
-    return {"order": 3 * (2 if quick else 5), "speech": (5 if quick else 20) + 2 * (2 if quick else 3)}[part]
+    return {
+        "order": 3 * (2 if quick else 5),
+        "speech": (5 if quick else 20) + 2 * (2 if quick else 3),
+        "reconcile": 2 * len(reconciliation.DATABASES),
+    }[part]
 
 
 @click.command()
@@ -85,10 +103,10 @@ def steps(part: str, quick: bool) -> int:
 def main(only: str | None, quick: bool, as_json: bool) -> None:
     """Measure, print, and write bench/results/latest.json and latest.png."""
     console = Console(stderr=as_json, highlight=False)
-    measures = {"order": measure_order, "speech": measure_speech}
+    measures = {"order": measure_order, "speech": measure_speech, "reconcile": measure_reconcile}
     parts = [only] if only else list(PARTS)
     found: dict[str, Any] = {}
-    columns = (TextColumn("{task.description:<8}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    columns = (TextColumn("{task.description:<9}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with (
         Progress(*columns, TimeElapsedColumn(), console=console) as progress,
         tempfile.TemporaryDirectory() as folder,
@@ -98,7 +116,11 @@ def main(only: str | None, quick: bool, as_json: bool) -> None:
             found[part] = measures[part](Path(folder), quick, lambda part=part: progress.advance(tasks[part]))
     figures = [
         figure
-        for part, of in (("order", order_figures), ("speech", speech_figures))
+        for part, of in (
+            ("order", order_figures),
+            ("speech", speech_figures),
+            ("reconcile", reconcile_figures),
+        )
         if part in found
         for figure in of(found[part])
     ]

@@ -22,6 +22,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
         panels.append(_order_rounds)
     if "speech" in result:
         panels.append(_speech_rounds)
+    if "reconcile" in result:
+        panels.append(_reconcile_bars)
     figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4.2), squeeze=False)
     for panel, place in zip(panels, axes[0], strict=True):
         panel(result, place)
@@ -67,3 +69,26 @@ def _speech_rounds(result: dict[str, Any], place: Axes) -> None:
     place.set_xlabel("utterance")
     place.set_ylabel("CPU-seconds")
     place.set_title("a 3-second utterance, bytes to screen")
+
+
+def _reconcile_bars(result: dict[str, Any], place: Axes) -> None:
+    """Seconds and memory on each database; the lines are what was promised."""
+    found = result["reconcile"]
+    names = list(found["databases"])
+    memory = place.twinx()
+    for offset, axes, key, limit, unit, color in (
+        (-0.2, place, "seconds", 30, "seconds", GOOD),
+        (0.2, memory, "peak_mb", 300, "MB at the peak", PLAIN),
+    ):
+        bars = axes.bar(
+            [number + offset for number in range(len(names))],
+            [found["databases"][name][key] for name in names],
+            0.36,
+            color=color,
+        )
+        axes.bar_label(bars, fmt="%.0f")
+        axes.axhline(limit, color=color, linewidth=1)
+        axes.set_ylim(0, limit * 1.15)
+        axes.set_ylabel(unit, color=color)
+    place.set_xticks(range(len(names)), names)
+    place.set_title(f"reconciling {found['rows']:,} rows of a bill")
