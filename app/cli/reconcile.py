@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 from flask import current_app
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -97,25 +98,31 @@ def _show(result: flow.Result, as_json: bool) -> None:
 
 
 def _differences(found: list[dict[str, Any]]) -> Table:
+    """Two lines each, on eighty columns: the id to copy and what it is about, its class, how it stands."""
     left_out = len(found) - report.MOST_LINES
     title = f"{len(found)} differences" + (f", {report.MOST_LINES} shown" if left_out > 0 else "")
-    with_age = any("age_days" in one for one in found)
-    table = Table(title=title)
-    for column in ("id", "class", "row", "order", "state", "due on", *(["age in days"] if with_age else [])):
-        table.add_column(column)
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("difference", no_wrap=True)
+    table.add_column("class", no_wrap=True)
+    table.add_column("state", no_wrap=True)
     table.add_column("yuan", justify="right")
     for one in found[: report.MOST_LINES]:
         table.add_row(
-            one["id"],
-            report.labelled("classes", one["class"]),
-            f"{one['row']} {one['number']}",
-            one["order_id"] or "",
-            one["resolution"] or report.labelled("states", one["state"]),
-            one["due_on"],
-            *([str(one["age_days"])] if with_age else []),
+            f"{one['id']}\n{one['row']} {one['number']}",
+            report.labelled("classes", one["class"]).replace(" ", "\n"),
+            _stands(one),
             yuan_text(one["amount_fen"]),
         )
     return table
+
+
+def _stands(one: dict[str, Any]) -> str:
+    if one["resolution"]:
+        return str(one["resolution"])
+    state = report.labelled("states", one["state"])
+    if "age_days" in one:
+        state = f"{one['age_days']} day{'' if one['age_days'] == 1 else 's'} old"
+    return f"{state}\ndue {one['due_on']}"
 
 
 @group.command("open")

@@ -196,8 +196,8 @@ def _several(rows: _Rows | None) -> list[Row]:
     return [rows] if isinstance(rows, Row) else sorted(rows, key=_row_order)
 
 
-def _row_order(row: Row) -> tuple[str, int, bool, datetime, str]:
-    return row.about, row.fen, row.counts, row.at, row.order_id
+def _row_order(row: Row) -> tuple[str, int, bool, datetime, str, str]:
+    return row.about, row.fen, row.counts, row.at, row.order_id, row.account
 
 
 def _order(finding: Finding) -> tuple[str, str, int]:

@@ -24,7 +24,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> I
 
 
 def typed(world: World, *arguments: str) -> Result:
-    runner = world.app.test_cli_runner(env={"COLUMNS": "200"})
+    runner = world.app.test_cli_runner(env={"COLUMNS": "80"})
     with world.app.app_context():
         return runner.invoke(args=list(arguments))
 
@@ -65,7 +65,8 @@ def test_a_day_with_a_difference_is_open_and_shows_it(world: World) -> None:
     order_id = with_a_missing_credit(world)
     done = typed(world, "reconcile", "--day", "2026-11-23")
     assert done.exit_code == 0 and "open, 1 to resolve, 50.00 yuan in suspense" in done.stdout
-    assert order_id in done.stdout and "missing_theirs 对方缺" in done.stdout
+    assert f"credit {order_id}" in done.stdout and "missing_theirs 对方缺" in done.stdout
+    assert of_day(world)[0].id in typed(world, "reconcile", "open").stdout
 
 
 @pytest.mark.parametrize("as_json", [True, False])
@@ -104,7 +105,7 @@ def test_open_differences_are_listed_with_their_age(world: World) -> None:
     (told,) = document(typed(world, "reconcile", "open", "--json"))["differences"]
     assert (told["order_id"], told["age_days"], told["amount_fen"]) == (order_id, 3, 5000)
     shown = typed(world, "reconcile", "open").stdout
-    assert "age in days" in shown and order_id in shown
+    assert "3 days old" in shown and f"credit {order_id}" in shown
 
 
 def test_a_person_resolves_a_difference_and_the_day_closes(world: World) -> None:
