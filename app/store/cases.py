@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select, update
 from app.domain.clock import iso
 from app.domain.ids import Kind, new_id
 from app.store import ledger, models, notices
-from app.store.upsert import insert_once
+from app.store.upsert import dialect_insert, insert_once
 
 _cases = models.metadata.tables["cases"]
 _queries = models.metadata.tables["outside_queries"]
@@ -47,7 +47,7 @@ def _case(row: Row[Any]) -> Case:
 def evidence_of(tx: Connection, order_id: str) -> dict[str, Any]:
     """Everything known about an order: its events, notices, what we asked outside, its ledger entries."""
     events = select(_events).where(_events.c.order_id == order_id).order_by(_events.c.at)
-    queries = select(_queries).where(_queries.c.order_id == order_id).order_by(_queries.c.at)
+    queries = select(_queries).where(_queries.c.order_id == order_id).order_by(_queries.c.first_at)
     return {
         "events": [
             {"event": row.event, "state": row.state_after, "at": iso(row.at), "facts": row.facts}
@@ -55,7 +55,14 @@ def evidence_of(tx: Connection, order_id: str) -> dict[str, Any]:
         ],
         "notices": [{"event_type": kind, "verdict": told} for kind, told in notices.of_order(tx, order_id)],
         "queries": [
-            {"asked": row.asked, "answer": row.answer, "at": iso(row.at)} for row in tx.execute(queries)
+            {
+                "asked": row.asked,
+                "answer": row.answer,
+                "times": row.times,
+                "first_at": iso(row.first_at),
+                "last_at": iso(row.last_at),
+            }
+            for row in tx.execute(queries)
         ],
         "entries": [
             {"event": event, "account": account, "amount_fen": fen}
@@ -65,9 +72,27 @@ def evidence_of(tx: Connection, order_id: str) -> dict[str, Any]:
 
 
 def asked(tx: Connection, order_id: str, what: str, answer: str, now: datetime) -> None:
-    """Keep what we asked outside about an order ("payment", "credit", "refund") and the answer."""
-    values = {"id": new_id(Kind.EVENT), "order_id": order_id[:64], "asked": what, "answer": answer[:64]}
-    tx.execute(_queries.insert(), {**values, "at": now})
+    """Keep what we asked outside about an order ("opening", "payment", "credit", "refund") and
+    the answer; of an opening, at which merchant."""
+    values = {
+        "id": new_id(Kind.EVENT),
+        "order_id": order_id[:64],
+        "asked": what,
+        "answer": answer[:64],
+        "times": 1,
+        "first_at": now,
+        "last_at": now,
+    }
+    again = {"times": _queries.c.times + 1, "last_at": now}
+    statement = dialect_insert(tx, _queries).values(values)
+    key = ["order_id", "asked", "answer"]
+    tx.execute(statement.on_conflict_do_update(index_elements=key, set_=again))
+
+
+def was_asked(tx: Connection, order_id: str, what: str) -> bool:
+    """Whether somebody asked this about the order."""
+    found = select(_queries.c.id).where(_queries.c.order_id == order_id, _queries.c.asked == what)
+    return tx.execute(found.limit(1)).first() is not None
 
 
 def open_once(

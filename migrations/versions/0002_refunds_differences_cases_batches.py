@@ -110,12 +110,14 @@ def upgrade() -> None:
         sa.Column("order_id", sa.String(length=64), nullable=False),
         sa.Column("asked", sa.String(length=16), nullable=False),
         sa.Column("answer", sa.String(length=64), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_outside_queries")),
+        sa.UniqueConstraint(
+            "order_id", "asked", "answer", name=op.f("uq_outside_queries_order_id_asked_answer")
+        ),
     )
-    with op.batch_alter_table("outside_queries", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_outside_queries_order_id"), ["order_id"], unique=False)
-
     op.create_table(
         "reconciled_days",
         sa.Column("day", sa.Date(), nullable=False),
@@ -182,9 +184,6 @@ def downgrade() -> None:
 
     op.drop_table("refunds")
     op.drop_table("reconciled_days")
-    with op.batch_alter_table("outside_queries", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_outside_queries_order_id"))
-
     op.drop_table("outside_queries")
     with op.batch_alter_table("differences", schema=None) as batch_op:
         batch_op.drop_index("ix_differences_state_due_on")

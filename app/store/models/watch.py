@@ -136,11 +136,17 @@ class Case(db.Model):  # type: ignore[name-defined,misc]
 
 
 class OutsideQuery(db.Model):  # type: ignore[name-defined,misc]
-    """What we asked WeChat or the card system about an order, and what they said: evidence."""
+    """What we asked WeChat or the card system about an order, and what they said: evidence.
+
+    The same answer again is counted, so that asking every ten seconds does not fill a disk.
+    """
 
     __tablename__ = "outside_queries"
+    __table_args__ = (UniqueConstraint("order_id", "asked", "answer"),)
     id: Mapped[str] = mapped_column(ID, primary_key=True)
-    order_id: Mapped[str] = mapped_column(String(64), index=True)
+    order_id: Mapped[str] = mapped_column(String(64))
     asked: Mapped[str] = mapped_column(String(16))  # payment | credit | refund
     answer: Mapped[str] = mapped_column(String(64))
-    at: Mapped[datetime] = mapped_column(Moment)
+    times: Mapped[int] = mapped_column(Integer)
+    first_at: Mapped[datetime] = mapped_column(Moment)
+    last_at: Mapped[datetime] = mapped_column(Moment)
