@@ -22,6 +22,19 @@ def record(config: pytest.Config, name: str, counts: dict[str, Any]) -> None:
     found[name] = {**found.get(name, {}), **counts}
 
 
+def hand_over(config: pytest.Config) -> None:
+    """In a process of a parallel run: give what was recorded to the process that prints the summary."""
+    output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+    if output is not None:
+        output["proof"] = config.stash.get(_FOUND, {})
+
+
+def take_over(config: pytest.Config, output: dict[str, Any]) -> None:
+    """In the process that prints the summary: what one of the others recorded."""
+    for name, counts in output.get("proof", {}).items():
+        record(config, name, counts)
+
+
 def show(terminalreporter: pytest.TerminalReporter) -> None:
     """The section `proof` of the summary, when anything was recorded."""
     found = terminalreporter.config.stash.get(_FOUND, {})
