@@ -211,9 +211,10 @@ def _known_credits(tx: Connection, day: date, rows: Sequence[Row]) -> _Found:
     known = {row.id: row for row in tx.execute(statement)}
     for row in rows:
         ours = known.get(row.number)
-        if ours is None or row.about not in ("", ours.card_number) or -ours.fen != row.fen:
+        if ours is None or row.about not in ("", ours.card_number):
             yield row, Standing.ABSENT
         elif ours.credited_at is not None:
-            yield row, _booked(business_day(ours.credited_at), day)
-        else:
+            same = -ours.fen == row.fen
+            yield row, _booked(business_day(ours.credited_at) if same else None, day)
+        else:  # what was credited decides, not what was asked: the delivery will book their amount
             yield row, Standing.ON_ITS_WAY if ours.state in _WAITING else Standing.ABSENT

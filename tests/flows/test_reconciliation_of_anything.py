@@ -96,7 +96,7 @@ def run_in_silence(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", DATABASES)
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(orders=st.lists(an_order, min_size=1, max_size=4), morning=a_morning)
 def test_any_day_can_be_run_again_and_again(
     request: pytest.FixtureRequest,

@@ -11,7 +11,7 @@ from app.domain.clock import SHANGHAI, FakeClock
 from app.domain.differences import Facts, Standing, reference
 from app.domain.orders import LOSSES, SUSPENSE, WECHAT, Event
 from app.domain.reconciliation import Class, Finding, Row, RowKind
-from app.store import differences, ledger, orders, reconciled_days, reconciliation, refunds
+from app.store import cards, differences, ledger, orders, reconciled_days, reconciliation, refunds
 from app.store.database import Database
 from app.store.differences import Difference
 from app.store.reconciled_days import Superseded
@@ -130,6 +130,37 @@ def test_what_we_know_of_a_refund_follows_its_state(
     row = Row(RowKind.REFUND, attempt.id, order_id, order_id, -5000, LAST_MOMENT)
     with database.read() as tx:
         assert reconciliation.standings(tx, "primary", MONDAY, [row]) == {row: standing}
+
+
+@pytest.mark.parametrize(
+    ("events", "fen", "standing"),
+    [
+        ((Event.PAYMENT_RECEIVED,), -5000, Standing.ON_ITS_WAY),
+        (
+            (Event.PAYMENT_RECEIVED,),
+            -4000,
+            Standing.ON_ITS_WAY,
+        ),  # a part: the delivery books what was credited
+        ((Event.PAYMENT_RECEIVED, Event.CREDITED), -5000, Standing.THAT_DAY),
+        ((Event.PAYMENT_RECEIVED, Event.CREDITED), -4000, Standing.ABSENT),
+        ((Event.PAYMENT_RECEIVED, Event.DELIVERY_REFUSED), -5000, Standing.ABSENT),
+    ],
+)
+def test_what_we_know_of_a_credit_follows_the_order(
+    database: Database, clock: FakeClock, events: tuple[Event, ...], fen: int, standing: Standing
+) -> None:
+    order = an_order(database, clock)
+    with database.write() as tx:
+        order, _ = orders.advance(tx, order, Event.CONFIRMED, clock.now())
+        for event in events:
+            changes = {"credited_at": LAST_MOMENT} if event is Event.CREDITED else None
+            order, _ = orders.advance(tx, order, event, clock.now(), changes)
+        number = cards.get(tx, order.card_id).card_number
+    row = Row(RowKind.CREDIT, order.id, number, order.id, fen, LAST_MOMENT)
+    other_card = row._replace(about="3104870300000000002")
+    with database.read() as tx:
+        found = reconciliation.standings(tx, None, MONDAY, [row, other_card])
+    assert found == {row: standing, other_card: Standing.ABSENT}
 
 
 # --- differences --------------------------------------------------------------------------------------
