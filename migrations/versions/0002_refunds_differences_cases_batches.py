@@ -158,6 +158,11 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("rest_fen", sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column("batch_id", sa.String(length=32), nullable=True))
         batch_op.create_index(batch_op.f("ix_orders_batch_id"), ["batch_id"], unique=False)
+    for column in ("paid_at", "credited_at"):
+        some = sa.text(f"{column} IS NOT NULL")
+        op.create_index(
+            f"ix_orders_{column}", "orders", [column], postgresql_where=some, sqlite_where=some
+        )
 
     _name_subjects("outbox", "order_id", "subject")
 
@@ -168,6 +173,8 @@ def downgrade() -> None:
         raise RuntimeError("the ledger holds money of differences: the older schema cannot keep it")
     op.execute("DELETE FROM outbox WHERE subject NOT IN (SELECT id FROM orders)")
     _name_subjects("outbox", "subject", "order_id")
+    for column in ("paid_at", "credited_at"):
+        op.drop_index(f"ix_orders_{column}", "orders")
     with op.batch_alter_table("orders", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_orders_batch_id"))
         batch_op.drop_column("batch_id")

@@ -71,8 +71,8 @@ class Difference(db.Model):  # type: ignore[name-defined,misc]
     """What two books do not agree on. Its money sits in suspense until a rule or a person resolves it.
 
     `amount_fen` is positive for money that came and fits no order (long), negative for money we booked and
-    the other side does not show (short), zero where only a state differs. `due_on` is the business day from
-    which it is overdue.
+    the other side does not show (short), zero where only a state differs. It is overdue once
+    the books of the business day `due_on` could be read.
     """
 
     __tablename__ = "differences"
