@@ -30,6 +30,7 @@ from app.store.models import db
 from app.voice import command_characters
 from app.web import openapi, routes
 from app.web.edge import log_as_json
+from app.web.gate import Gate
 
 
 def application(settings: Settings | None, deps: Deps | None, clock: Clock | None = None) -> APIFlask:
@@ -54,6 +55,8 @@ def application(settings: Settings | None, deps: Deps | None, clock: Clock | Non
     openapi.install(app)
     routes.install(app, sandbox_url=deps.settings.wechat.api_url if deps.settings.wechat.sandbox else None)
     register_commands(app, lambda other, time: application(other, None, time))
+    at_once, waiting = deps.settings.requests_at_once, deps.settings.requests_waiting
+    app.wsgi_app = Gate(app.wsgi_app, at_once, waiting)  # type: ignore[method-assign]
     return app
 
 

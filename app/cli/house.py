@@ -25,6 +25,7 @@ from app.config import REPOSITORY
 
 STARTUP_SECONDS = 60.0
 STOP_SECONDS = 10.0
+WEB_THREADS = 64  # more than the gate lets in and lets wait: refusing takes one too (app/web/gate.py)
 SPOKEN = REPOSITORY / "tests" / "data" / "speech" / "jf_alpha_0.mp3"
 _PR_SET_PDEATHSIG = 1
 
@@ -73,7 +74,14 @@ class House:
             "sandbox": [python, "-m", "app.providers.sandbox", "--port", str(self.sandbox_port)]
             + ["--data-dir", str(self.data_dir / "sandbox")],
             "server": [python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-            + ["--port", str(self.port), "--workers", str(self.web_workers), "--blocking-threads", "16"]
+            + [
+                "--port",
+                str(self.port),
+                "--workers",
+                str(self.web_workers),
+                "--blocking-threads",
+                str(WEB_THREADS),
+            ]
             + ["--workers-kill-timeout", "3s", "--respawn-failed-workers", "--no-ws"]
             + ["--log-level", "warning", "wsgi:app"],
             "worker": [python, "-m", "flask", "--app", "wsgi", "worker"],

@@ -48,12 +48,14 @@ def install(app: APIFlask) -> None:
         assert isinstance(spec, dict), "the spec is JSON"
         spec["security"] = [{"session": []}]
         needs_session = {"description": "Log in (again)", "content": _ERROR}
+        too_busy = {"description": "Too many at once: come again", "content": _ERROR}
         for rule in app.url_map.iter_rules():
             path = spec["paths"].get(_VARIABLE.sub(r"{\1}", rule.rule), {})
             for method in rule.methods or ():
                 operation = path.get(method.lower())
                 if operation is None:
                     continue
+                operation["responses"].setdefault("503", too_busy)
                 if is_public(app, rule.endpoint):
                     operation["security"] = []
                 else:
