@@ -84,14 +84,14 @@ def create_app() -> Flask:
                 OrderEvent(order_id=order.id, event="opened", state_after=order.state, at=now, facts={})
             )
             db.session.commit()
-        view = _view(city, order, card)
+        view = _view(city, order, card, now)
         page = schemas.order_page(_Deps(city), view)
         return jsonify(schemas.OrderPageOut.model_validate(page).model_dump(mode="json")), 200
 
     return app
 
 
-def _view(city: City, order: Order, card: Card) -> OrderView:
+def _view(city: City, order: Order, card: Card, now: datetime) -> OrderView:
     """The screen of an ORM order: every attribute read from the objects, as a template would."""
     plain_order = rows.Order(
         **{field.name: getattr(order, field.name) for field in fields(rows.Order) if field.name != "state"},
@@ -101,4 +101,4 @@ def _view(city: City, order: Order, card: Card) -> OrderView:
         **{field.name: getattr(card, field.name) for field in fields(cards.Card) if field.name != "mode"},
         mode=CardMode(card.mode),
     )
-    return OrderView(plain_order, plain_card, views.order_screen(city, plain_order, plain_card))
+    return OrderView(plain_order, plain_card, views.order_screen(city, plain_order, plain_card, now))
