@@ -11,6 +11,7 @@ from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import BatchLine, BatchOutcome, Refused, Unavailable, Unknown
 from app.store import batches, cards, orders, outbox
+from app.store.outbox import Work
 
 _ASK_AGAIN = timedelta(minutes=1)
 
@@ -39,9 +40,9 @@ def collect(deps: Deps) -> int:
     return made
 
 
-def send(deps: Deps, batch_id: str) -> Verdict:
+def send(deps: Deps, work: Work) -> Verdict:
     """Hand the file in and book what became of each line; lines that failed go the way of single credits."""
-    now = deps.clock.now()
+    now, batch_id = deps.clock.now(), work.subject
     with deps.database.read() as tx:
         waiting = [order for order in batches.orders_of(tx, batch_id) if order.state is State.PAID]
         owned = {order.id: cards.get(tx, order.card_id) for order in waiting}
@@ -58,7 +59,7 @@ def send(deps: Deps, batch_id: str) -> Verdict:
     told = {outcome.order_id: outcome for outcome in outcomes}
     silent = 0
     for order in waiting:
-        verdict = _settle(deps, order, owned[order.id], told.get(order.id), now)
+        verdict = _settle(deps, work, order, owned[order.id], told.get(order.id), now)
         silent += isinstance(verdict, Later)
     if silent:
         return Later(f"{silent} lines are not settled", _ASK_AGAIN)
@@ -68,15 +69,13 @@ def send(deps: Deps, batch_id: str) -> Verdict:
 
 
 def _settle(
-    deps: Deps, order: orders.Order, card: cards.Card, told: BatchOutcome | None, now: datetime
+    deps: Deps, work: Work, order: orders.Order, card: cards.Card, told: BatchOutcome | None, now: datetime
 ) -> Verdict:
     if told is None:
         return Later("the answer leaves this line out")
     if told.credit is not None:
         return deliver.book(deps, order, card, told.credit, now)
-    verdict = deliver.not_credited(deps, order, card, told.refused or "refused", now)
-    if isinstance(verdict, Later) and verdict.expected:  # a part fits: it goes into another file
-        with deps.database.write() as tx:
-            batches.leave(tx, order.id)
+    verdict = deliver.not_credited(deps, work, order, card, told.refused or "refused", now)
+    if isinstance(verdict, Later) and verdict.expected:  # a part fits: it has left this file for another
         return Done("another file")
     return verdict

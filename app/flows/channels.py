@@ -7,17 +7,19 @@ an order of which we do not know how its request ended is never sent to the othe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 import pybreaker
 
 from app.domain.orders import PRIMARY
 from app.flows.deps import Deps
 from app.ports import PaymentRequest, Refused, Unavailable, WeChatPay
-from app.store import orders
+from app.store import cases, orders
 from app.store.orders import Order
 
 FAILURES_TO_OPEN = 5
-NO_CHANNEL = "no_channel"
+NO_CHANNEL, CHANNEL_CHANGING = "no_channel", "channel_changing"
+OPENING = "opening"  # what was asked, in the evidence
 
 
 class _Tell(pybreaker.CircuitBreakerListener):
@@ -59,28 +61,42 @@ def pay_of(deps: Deps, order: Order) -> WeChatPay:
     return deps.pays[order.pay_channel or PRIMARY]
 
 
-def open_payment(deps: Deps, order: Order, request: PaymentRequest) -> tuple[str, str]:
+def open_payment(deps: Deps, order: Order, request: PaymentRequest, now: datetime) -> tuple[str, str]:
     """Have a payment opened; returns (prepay_id, channel).
 
     Refused as the channel refused; Unavailable when it certainly was not opened anywhere (the order is free
     to try another channel); Unknown when nobody knows (the order stays with its channel).
     """
-    if order.pay_channel is not None:
-        return _ask(deps, order.pay_channel, request), order.pay_channel
     for channel in deps.pays:
-        with deps.database.write() as tx:
-            chosen = orders.set_channel(tx, order.id, None, channel)
-            found = None if chosen else orders.get(tx, order.id).pay_channel
-        if found is not None:  # another request of the same person was quicker
-            return _ask(deps, found, request), found
+        found, alone = _choose(deps, order, channel, now)
         try:
-            return _ask(deps, channel, request), channel
+            return _ask(deps, found, request), found
         except Unavailable as not_done:
-            with deps.database.write() as tx:
-                orders.set_channel(tx, order.id, channel, None)
-            if not isinstance(not_done, _NotAsked):
+            if not alone or not _free(deps, order, found) or not isinstance(not_done, _NotAsked):
                 raise
     raise Unavailable(NO_CHANNEL)
+
+
+def _choose(deps: Deps, order: Order, channel: str, now: datetime) -> tuple[str, bool]:
+    """Write down which merchant is asked: `channel`, or the one another request of the same person chose.
+    Returns it, and whether nobody else asks there; who joins says so, and then it is never taken back."""
+    with deps.database.write() as tx:
+        if orders.set_channel(tx, order.id, None, channel):
+            return channel, True
+        found = orders.get(tx, order.id).pay_channel
+        if found is None or not orders.set_channel(tx, order.id, found, found):  # it also locks the row
+            raise Unavailable(CHANNEL_CHANGING)
+        cases.asked(tx, order.id, OPENING, found, now)
+        return found, False
+
+
+def _free(deps: Deps, order: Order, channel: str) -> bool:
+    """Nothing was opened by us: unless somebody joined, the order may go to another channel."""
+    with deps.database.write() as tx:
+        held = orders.set_channel(tx, order.id, channel, channel)
+        if not held or cases.was_asked(tx, order.id, OPENING):
+            return False
+        return orders.set_channel(tx, order.id, channel, None)
 
 
 class _NotAsked(Unavailable):

@@ -197,7 +197,7 @@ def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> Ord
             expires_at=order.expires_at,
         )
         try:
-            prepay_id, channel = channels.open_payment(deps, order, request)
+            prepay_id, channel = channels.open_payment(deps, order, request, now)
         except Refused as no:
             return _refused(deps, order, no, now)
         except (Unavailable, Unknown) as silence:

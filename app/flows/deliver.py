@@ -10,14 +10,16 @@ from sqlalchemy import Connection
 
 from app.domain.arrival import batch_cutoff
 from app.domain.limits import room_fen
-from app.domain.orders import CARD_SYSTEM, INTER_CITY, Event, State, rest_after_part
+from app.domain.orders import CARD_SYSTEM, INTER_CITY, Event, InvalidTransition, State, rest_after_part
 from app.domain.regions import issuer_of
+from app.flows import trouble
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import Credit, CreditState, Refused, Unavailable, Unknown
-from app.store import cards, cases, orders
+from app.store import cards, cases, orders, outbox
 from app.store.cards import Card
 from app.store.orders import Order
+from app.store.outbox import Work
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +27,7 @@ FULL = "ceiling_exceeded"
 _BATCH_PATIENCE = timedelta(minutes=10)
 
 
-def deliver(deps: Deps, order_id: str) -> Verdict:
+def deliver(deps: Deps, work: Work) -> Verdict:
     """Credit a paid order at the card system. The order id is the request id, so a repeat credits nothing.
 
     Refused sends the money home, or the part of it that has no room; Unknown is asked about and then
@@ -33,7 +35,7 @@ def deliver(deps: Deps, order_id: str) -> Verdict:
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
-        order = orders.get(tx, order_id)
+        order = orders.get(tx, work.subject)
         card = cards.get(tx, order.card_id)
     if order.state is not State.PAID:
         return Done(order.state.value)
@@ -43,7 +45,7 @@ def deliver(deps: Deps, order_id: str) -> Verdict:
     try:
         credit = deps.card_system.credit(order.id, card.card_number, amount_fen)
     except Refused as no:
-        return not_credited(deps, order, card, no.code, now)
+        return not_credited(deps, work, order, card, no.code, now)
     except (Unavailable, Unknown) as silence:  # the same id again: either it was done, or it is done then
         with deps.database.write() as tx:
             cases.asked(tx, order.id, "credit", f"{type(silence).__name__}:{silence.code}", now)
@@ -68,28 +70,37 @@ def book(deps: Deps, order: Order, card: Card, credit: Credit, now: datetime) ->
     """Write down what the card system did."""
     with deps.database.write() as tx:
         cases.asked(tx, order.id, "credit", credit.state.value, now)
-        order = _book(tx, order, credit, card_account(deps, card), now)
+        try:
+            order = _book(tx, order, credit, card_account(deps, card), now)
+        except InvalidTransition as fault:  # it was sent home meanwhile: the money is out twice
+            trouble.stuck(tx, "credited_and_returned", order.id, now, reference=credit.reference)
+            return Done(fault.state.value)
     deps.nudge()
     return Done(order.state.value)
 
 
 def _book(tx: Connection, order: Order, credit: Credit, account: str, now: datetime) -> Order:
+    """What was credited decides, not what was asked: another worker may have asked for another sum."""
     changes: dict[str, Any] = {
         "card_reference": credit.reference,
         "balance_after_fen": credit.balance_fen,
     }
     event = Event.WRITE_ISSUED
     if credit.state is CreditState.CREDITED:
-        event = Event.CREDITED if order.credit_fen is None else Event.CREDITED_IN_PART
-        changes["credited_at"] = now
+        event = Event.CREDITED
+        changes |= {"credited_at": now, "credit_fen": None, "rest_fen": None}
+        if credit.amount_fen != order.amount_fen:
+            event = Event.CREDITED_IN_PART
+            rest_fen = rest_after_part(order.amount_fen, order.fee_fen, credit.amount_fen)
+            changes |= {"credit_fen": credit.amount_fen, "rest_fen": rest_fen}
     order, _moved = orders.advance(tx, order, event, now, changes, card_account=account)
     cases.resolve_about(tx, "promise_broken", order.id, "credited", now)
     return order
 
 
-def not_credited(deps: Deps, order: Order, card: Card, code: str, now: datetime) -> Verdict:
-    """A refusal is final only when the card system never saw a credit for this order. A full card takes what
-    it has room for; the rest, or everything, goes home."""
+def not_credited(deps: Deps, work: Work, order: Order, card: Card, code: str, now: datetime) -> Verdict:
+    """A refusal is final only when the card system never saw a credit for this order, and nobody else is
+    asking for one. A full card takes what it has room for; the rest, or everything, goes home."""
     try:
         credit = deps.card_system.query(order.id)
         part_fen = _fits(deps, order, card) if credit is None and code == FULL else 0
@@ -99,6 +110,8 @@ def not_credited(deps: Deps, order: Order, card: Card, code: str, now: datetime)
         return book(deps, order, card, credit, now)
     with deps.database.write() as tx:
         cases.asked(tx, order.id, "credit", f"Refused:{code}", now)
+        if not outbox.holds(tx, work):
+            return Later("another worker took it over")
         if part_fen > 0:
             rest_fen = rest_after_part(order.amount_fen, order.fee_fen, part_fen)
             orders.set_part(tx, order, part_fen, rest_fen)

@@ -24,10 +24,15 @@ MOST_ATTEMPTS = 3
 # After PROCESSING: each minute to five, then more rarely (notes/wechat.md 4.9).
 _PROCESSING = timedelta(minutes=1)
 _NEEDS_A_PERSON = timedelta(minutes=30)
+_ENDED_BY_SUCCESS = ("refund_abnormal", "refund_closed", "refund_refused", "promise_broken")  # cases
 
 
 def order(deps: Deps, order_id: str) -> Verdict:
-    """Send an order's money home: all of it, or the rest that did not fit on the card."""
+    """Send an order's money home: all of it, or the rest that did not fit on the card.
+
+    The payment is named by its own number: of two for one order WeChat would send back the first, and we may
+    have heard of the second one first.
+    """
     now = deps.clock.now()
     with deps.database.write() as tx:
         found = orders.get(tx, order_id)
@@ -37,7 +42,7 @@ def order(deps: Deps, order_id: str) -> Verdict:
             tx,
             subject=found.id,
             order_id=found.id,
-            transaction_id=None,
+            transaction_id=found.transaction_id,
             pay_channel=found.pay_channel or "primary",
             refund_fen=found.to_return_fen,
             total_fen=found.total_fen,
@@ -105,7 +110,7 @@ def _send(deps: Deps, attempt: Attempt, now: datetime) -> Verdict:
 
 def _refused(tx: Connection, attempt: Attempt, no: Refused, now: datetime) -> Verdict:
     """A stray payment WeChat knows nothing of never was one; everything else needs a person."""
-    if attempt.transaction_id is not None and no.code == "RESOURCE_NOT_EXISTS":
+    if attempt.subject != attempt.order_id and no.code == "RESOURCE_NOT_EXISTS":
         differences.resolve(tx, differences.get(tx, attempt.subject), "never_paid", now)
         refunds.end(tx, attempt.id, refunds.REFUSED, now)
         return Done("never_paid")
@@ -132,6 +137,8 @@ def _book(tx: Connection, attempt: Attempt, refund: Refund, now: datetime) -> st
         return quarantine(tx, "wrong_refund_amount", attempt.order_id, detail, now)
     if not refunds.end(tx, attempt.id, refunds.SUCCESS, refund.refunded_at or now):
         return "repeat"
+    for kind in _ENDED_BY_SUCCESS:
+        cases.resolve_about(tx, kind, attempt.subject, "the money went home", now)
     if attempt.subject != attempt.order_id:
         differences.resolve(tx, differences.get(tx, attempt.subject), "returned", now)
         outbox.add(tx, Topic.STRAY_RETURNED, attempt.subject, now)
@@ -140,8 +147,6 @@ def _book(tx: Connection, attempt: Attempt, refund: Refund, now: datetime) -> st
         _order, moved = orders.advance(tx, orders.get(tx, attempt.order_id), Event.REFUNDED, now)
     except InvalidTransition as fault:
         return quarantine(tx, "unexpected_refund", attempt.order_id, str(fault), now)
-    for kind in ("refund_abnormal", "refund_closed", "refund_refused", "promise_broken"):
-        cases.resolve_about(tx, kind, attempt.subject, "the money went home", now)
     return "accepted" if moved else "repeat"
 
 

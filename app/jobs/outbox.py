@@ -19,12 +19,12 @@ ALARM_AFTER_ATTEMPTS = 12
 HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.WATCH_PAYMENT: lambda deps, work: watch.payment(deps, work.subject),
     Topic.CLOSE_PAYMENT: lambda deps, work: watch.close_payment(deps, work.subject),
-    Topic.DELIVER: lambda deps, work: deliver.deliver(deps, work.subject),
+    Topic.DELIVER: lambda deps, work: deliver.deliver(deps, work),
     Topic.WATCH_PROMISE: lambda deps, work: watch.promise(deps, work.subject),
     Topic.REFUND: lambda deps, work: refunds.order(deps, work.subject),
     Topic.RETURN_STRAY: lambda deps, work: refunds.stray(deps, work.subject),
     Topic.STRAY_RETURNED: lambda deps, work: tell.stray_returned(deps, work.subject, work.id),
-    Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work.subject),
+    Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work),
     Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.LATE: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
@@ -51,7 +51,7 @@ def _handle(deps: Deps, work: Work) -> None:
     now = deps.clock.now()
     with deps.database.write() as tx:
         if isinstance(verdict, Done):
-            outbox.finish(tx, work.id, verdict.outcome, now)
+            outbox.finish(tx, work, verdict.outcome, now)
             return
         next_at = outbox.retry(tx, work, verdict.error, now, verdict.after)
         if work.attempts >= ALARM_AFTER_ATTEMPTS and not verdict.expected:

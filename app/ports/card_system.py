@@ -33,9 +33,12 @@ class CreditState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credit:
+    """What the card system did for an order: `amount_fen` is what it credited, whatever was asked last."""
+
     order_id: str
     state: CreditState
     reference: str
+    amount_fen: int
     balance_fen: int
 
 

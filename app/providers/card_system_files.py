@@ -80,7 +80,8 @@ def outcome_of(row: Mapping[str, str]) -> BatchOutcome:
         return BatchOutcome(order_id, None, refused)
     if state not in set(CreditState) or refused or not row["reference"]:
         raise BadFile("neither credited nor refused")
-    credit = Credit(order_id, CreditState(state), row["reference"], whole(row["balance_fen"]))
+    amount_fen, balance_fen = whole(row["amount_fen"]), whole(row["balance_fen"])
+    credit = Credit(order_id, CreditState(state), row["reference"], amount_fen, balance_fen)
     return BatchOutcome(order_id, credit, None)
 
 

@@ -164,7 +164,7 @@ class CardSystemGateway:
         done = _read(_Credit, self._call("POST", f"{BASE}/credits", body))
         if (done.order_id, done.card_number, done.amount_fen) != (order_id, card_number, amount_fen):
             raise Unknown("answer_mismatch", "another credit")
-        return Credit(order_id, done.state, done.reference, done.balance_fen)
+        return Credit(order_id, done.state, done.reference, done.amount_fen, done.balance_fen)
 
     def query(self, order_id: str) -> Credit | None:
         """What became of a credit; None when the card system never saw it."""
@@ -177,7 +177,7 @@ class CardSystemGateway:
         done = _read(_Credit, raw)
         if done.order_id != order_id:
             raise Unknown("answer_mismatch", "another credit")
-        return Credit(order_id, done.state, done.reference, done.balance_fen)
+        return Credit(order_id, done.state, done.reference, done.amount_fen, done.balance_fen)
 
     # --- files ---
 

@@ -75,10 +75,5 @@ def orders_of(tx: Connection, batch_id: str) -> list[Order]:
     return [orders.get(tx, row.id) for row in tx.execute(ids)]
 
 
-def leave(tx: Connection, order_id: str) -> None:
-    """The order waits for another file."""
-    tx.execute(update(_orders).where(_orders.c.id == order_id).values(batch_id=None))
-
-
 def finish(tx: Connection, batch_id: str, now: datetime) -> None:
     tx.execute(update(_batches).where(_batches.c.id == batch_id).values(state=DONE, done_at=now))

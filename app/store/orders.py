@@ -134,9 +134,10 @@ def set_channel(tx: Connection, order_id: str, before: str | None, after: str | 
 
 
 def set_part(tx: Connection, order: Order, credit_fen: int, rest_fen: int) -> Order:
-    """Decide, before the card system is asked, that only a part will be credited. Paid orders only."""
+    """Decide, before the card system is asked, that only a part will be credited. Paid orders only. What was
+    in an end-of-day file goes into another one."""
     mine = update(_orders).where(_orders.c.id == order.id, _orders.c.state == State.PAID.value)
-    tx.execute(mine.values(credit_fen=credit_fen, rest_fen=rest_fen))
+    tx.execute(mine.values(credit_fen=credit_fen, rest_fen=rest_fen, batch_id=None))
     return get(tx, order.id)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, Update, func, select, update
 
 from app.domain.ids import Kind, new_id
 from app.domain.orders import Topic
@@ -73,18 +73,29 @@ def release(tx: Connection, worker: str, now: datetime) -> int:
     return tx.execute(left.values(next_at=now, leased_by=None)).rowcount
 
 
-def finish(tx: Connection, work_id: str, outcome: str, now: datetime) -> None:
-    """The work is done, or there is nothing left to do."""
-    ended = update(_outbox).where(_outbox.c.id == work_id)
-    tx.execute(ended.values(done_at=now, outcome=outcome[:64], leased_by=None))
+def holds(tx: Connection, work: Work) -> bool:
+    """Whether this claim is the last one. A worker that stood still for longer than its lease may find that
+    another has taken its row since; then it decides nothing any more. Locks the row until the commit."""
+    return tx.execute(_claimed(work).values(attempts=work.attempts)).rowcount == 1
+
+
+def _claimed(work: Work) -> Update:
+    return update(_outbox).where(
+        _outbox.c.id == work.id, _outbox.c.attempts == work.attempts, _outbox.c.done_at.is_(None)
+    )
+
+
+def finish(tx: Connection, work: Work, outcome: str, now: datetime) -> None:
+    """The work is done, or there is nothing left to do. Nothing changes when another holds the row by now."""
+    tx.execute(_claimed(work).values(done_at=now, outcome=outcome[:64], leased_by=None))
 
 
 def retry(tx: Connection, work: Work, error: str, now: datetime, after: timedelta | None = None) -> datetime:
-    """Try again `after` that long, or by the ladder 1 s, 2 s, 5 s … 10 min. Returns when."""
+    """Try again `after` that long, or by the ladder 1 s, 2 s, 5 s … 10 min. Returns when. Nothing changes
+    when another holds the row by now."""
     step = min(work.attempts, len(_BACKOFF_SECONDS)) - 1
     next_at = now + (after or timedelta(seconds=_BACKOFF_SECONDS[step]))
-    waiting_on = update(_outbox).where(_outbox.c.id == work.id)
-    tx.execute(waiting_on.values(next_at=next_at, last_error=error[:200], leased_by=None))
+    tx.execute(_claimed(work).values(next_at=next_at, last_error=error[:200], leased_by=None))
     return next_at
 
 

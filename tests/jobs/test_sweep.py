@@ -77,7 +77,7 @@ def test_work_marked_as_done_that_was_not_done_is_opened_again(world: World) -> 
     elder.pay(page)
     with world.deps.database.write() as tx:
         while work := outbox.claim(tx, world.clock.now(), "worker"):
-            outbox.finish(tx, work.id, "somebody said so", world.clock.now())
+            outbox.finish(tx, work, "somebody said so", world.clock.now())
     assert world.work() == 0
     assert world.sweep()["reopened"] == 1
     world.work()

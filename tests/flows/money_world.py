@@ -1,0 +1,204 @@
+"""The world of one schedule of the money machine: real database, real adapters and flows, real sandbox.
+
+Time, the network that carries WeChat's notices, and the power are in the schedule's hands: between any two
+steps (a transaction, an outside call) of a request or a worker, the power can go, or something else happen.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import Connection
+
+from app.domain.clock import FakeClock
+from app.errors import AppError
+from app.flows import channels, settle, trouble
+from app.flows.deps import Deps
+from app.providers.sandbox.application import Sandbox
+from app.store.database import Database
+from app.store.people import Actor
+
+SANDBOX_URL = "http://sandbox"
+STANDBY_PATH = "/standby"
+
+
+class PowerCut(BaseException):
+    """The process that was at work is gone. No `except Exception` of ours may survive it."""
+
+
+class Steps:
+    """Counts the steps of requests and workers, and lets something happen in between.
+
+    A step is a transaction or an outside call; there is a moment before and a moment after each.
+    """
+
+    def __init__(self) -> None:
+        self.passed = 0
+        self.at = ""  # which moment this is
+        self._left = 0
+        self._then: Callable[[], None] | None = None
+
+    @contextmanager
+    def interrupted(self, after: int, then: Callable[[], None] | None) -> Iterator[None]:
+        """Within the block, do `then` (once) when `after` moments have passed."""
+        self._left, self._then = after, then
+        try:
+            yield
+        finally:
+            self._then = None
+
+    @property
+    def armed(self) -> bool:
+        return self._then is not None
+
+    def __call__(self, moment: str) -> None:
+        self.passed += 1
+        self.at = moment
+        self._left -= 1
+        if self._then is not None and self._left < 0:
+            then, self._then = self._then, None
+            then()
+
+
+class SteppingDatabase(Database):
+    """The real database, with a moment before and after each transaction."""
+
+    def __init__(self, url: str, steps: Steps) -> None:
+        super().__init__(url)
+        self._steps = steps
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with super().read() as tx:
+            yield tx
+        self._steps("after read")
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        self._steps("before write")
+        with super().write() as tx:
+            yield tx
+        self._steps("after write")
+
+
+class Stepping:
+    """A real adapter, with a moment before and after each outside call. Pure methods are no steps."""
+
+    _PURE = frozenset({"pay_parameters", "read_notice"})
+
+    def __init__(self, real: Any, steps: Steps) -> None:
+        self._real = real
+        self._steps = steps
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        if not callable(found) or name in self._PURE:
+            return found
+
+        def called(*values: Any) -> Any:
+            self._steps(f"before {name}")
+            try:
+                return found(*values)
+            finally:
+                self._steps(f"after {name}")
+
+        return called
+
+
+class Faults(logging.Handler):
+    """What our code logs as an unexpected fault: the worker catches those, and they must not hide here."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.found: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info is not None:
+            self.found.append(f"{record.getMessage()}: {self.format(record)}")
+
+
+@dataclass(frozen=True)
+class Elder:
+    """One person and the cards they bound: ids and numbers side by side."""
+
+    name: str
+    actor: Actor
+    card_ids: tuple[str, ...]
+    card_numbers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Letter:
+    """One notice on its way, as WeChat sealed it."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def channel(self) -> str:
+        return "standby" if urlsplit(self.url).path.endswith(STANDBY_PATH) else "primary"
+
+
+@dataclass
+class MoneyWorld:
+    """What one schedule plays with."""
+
+    clock: FakeClock
+    deps: Deps
+    sandbox: Sandbox
+    elders: tuple[Elder, ...]
+    steps: Steps
+    faults: Faults = field(default_factory=Faults)
+    letters: list[Letter] = field(default_factory=list)
+    prompt: bool = False  # the network hands notices over at once
+    looking: sqlite3.Connection | None = None  # into the sandbox's store
+
+    def their_rows(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of the sandbox's own store."""
+        if self.looking is None:
+            path = self.sandbox.world.settings.data_dir / "sandbox.sqlite3"
+            self.looking = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self.looking.row_factory = sqlite3.Row
+        return [dict(row) for row in self.looking.execute(sql)]
+
+    def close(self) -> None:
+        """Nobody looks any more."""
+        if self.looking is not None:
+            self.looking.close()
+        self.deps.database.close()
+
+    def restart_web(self) -> None:
+        """A new process knows nothing of outages: its breakers are closed."""
+        world = self
+
+        def outage(channel: str, over: bool) -> None:
+            trouble.outage(world.deps, channel, over)
+
+        fresh = channels.breakers(self.deps.pays, self.deps.settings.breaker_reset_seconds, outage)
+        self.deps = replace(self.deps, breakers=fresh)
+
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> int | None:
+        """The network between WeChat and us: quick, or a letter that may come later, twice, or never."""
+        letter = Letter(url, headers, body)
+        if self.prompt and not self.steps.armed:
+            return self.take_in(letter)
+        self.letters.append(letter)
+        return None
+
+    def take_in(self, letter: Letter) -> int | None:
+        """Our side takes one notice; its HTTP status, or None when the power went."""
+        try:
+            settle.notice(self.deps, letter.headers, letter.body, letter.channel)
+        except AppError as fault:
+            return fault.status
+        except PowerCut:
+            self.restart_web()
+            return None
+        return 204
