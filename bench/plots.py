@@ -17,16 +17,13 @@ GOOD, SHORT, PLAIN = "#2a7f4f", "#b3402e", "#48617a"
 
 def draw(result: dict[str, Any], path: Path) -> None:
     """Write a PNG."""
-    panels = [_against_targets]
-    if "order" in result:
-        panels.append(_order_rounds)
-    if "speech" in result:
-        panels.append(_speech_rounds)
-    if "reconcile" in result:
-        panels.append(_reconcile_bars)
-    figure, axes = plt.subplots(1, len(panels), figsize=(6 * len(panels), 4.2), squeeze=False)
-    for panel, place in zip(panels, axes[0], strict=True):
+    panels = [_against_targets, *(panel for part, panel in PANELS.items() if part in result)]
+    rows = -(-len(panels) // 3)
+    figure, axes = plt.subplots(rows, 3, figsize=(18, 4.4 * rows), squeeze=False)
+    for panel, place in zip(panels, axes.flat, strict=False):
         panel(result, place)
+    for place in axes.flat[len(panels) :]:
+        place.set_axis_off()
     cores = result["machine"]["cores"]
     figure.suptitle(f"Anxin bench, {cores} cores, {result['at']}" + (" (quick)" if result["quick"] else ""))
     figure.tight_layout()
@@ -61,6 +58,40 @@ def _order_rounds(result: dict[str, Any], place: Axes) -> None:
     place.legend()
 
 
+def _writers_rounds(result: dict[str, Any], place: Axes) -> None:
+    found = result["writers"]
+    for name, color in (("one account", GOOD), ("spread", PLAIN), ("one row", SHORT)):
+        values = found["rounds"][name]
+        place.plot(range(1, len(values) + 1), values, "o-", color=color, label=name)
+    place.set_ylim(bottom=0)
+    place.xaxis.get_major_locator().set_params(integer=True)
+    place.set_xlabel("round")
+    place.set_ylabel("payments booked a second")
+    place.set_title(f"{found['writers']} writers; one row: with a running total")
+    place.legend()
+
+
+def _overload_slices(result: dict[str, Any], place: Axes) -> None:
+    """Offered and good over time in the round whose goodput is the median's, with the gate and without."""
+    found = result["overload"]
+    rounds = sorted(found["rounds"], key=lambda one: float(one["goodput_to_peak"]))
+    shown = rounds[len(rounds) // 2]
+    at = [one["at"] for one in shown["slices"]]
+    place.plot(at, [one["offered"] for one in shown["slices"]], color="black", linewidth=1, label="offered")
+    for one, color, label in (
+        (shown, GOOD, "good"),
+        (found["without_gate"], SHORT, "good, without the gate"),
+    ):
+        place.plot(at, [piece["good"] for piece in one["slices"]], color=color, label=label)
+    place.axhline(shown["peak_per_second"], color=PLAIN, linestyle=":", label="peak")
+    place.set_yscale("symlog", linthresh=10)
+    place.set_ylim(bottom=0)
+    place.set_xlabel("seconds")
+    place.set_ylabel("orders a second")
+    place.set_title("70 %, 500 % and 70 % of the peak")
+    place.legend(loc="lower left")
+
+
 def _speech_rounds(result: dict[str, Any], place: Axes) -> None:
     cpu = result["speech"]["utterance"]["rounds_cpu_seconds"]
     place.plot(range(1, len(cpu) + 1), cpu, "o", color=PLAIN)
@@ -92,3 +123,12 @@ def _reconcile_bars(result: dict[str, Any], place: Axes) -> None:
         axes.set_ylabel(unit, color=color)
     place.set_xticks(range(len(names)), names)
     place.set_title(f"reconciling {found['rows']:,} rows of a bill")
+
+
+PANELS = {
+    "order": _order_rounds,
+    "writers": _writers_rounds,
+    "overload": _overload_slices,
+    "speech": _speech_rounds,
+    "reconcile": _reconcile_bars,
+}

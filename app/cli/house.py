@@ -25,7 +25,7 @@ from app.config import REPOSITORY
 
 STARTUP_SECONDS = 60.0
 STOP_SECONDS = 10.0
-WEB_THREADS = 64  # more than the gate lets in and lets wait: refusing takes one too (app/web/gate.py)
+WEB_THREADS = 128  # more than the gate lets in and lets wait: refusing takes one too (app/web/gate.py)
 SPOKEN = REPOSITORY / "tests" / "data" / "speech" / "jf_alpha_0.mp3"
 _PR_SET_PDEATHSIG = 1
 
@@ -48,6 +48,7 @@ class House:
     sandbox_port: int = 8001
     extra_env: Mapping[str, str] = field(default_factory=dict)
     web_workers: int = 1
+    web_threads: int = WEB_THREADS
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -74,16 +75,9 @@ class House:
             "sandbox": [python, "-m", "app.providers.sandbox", "--port", str(self.sandbox_port)]
             + ["--data-dir", str(self.data_dir / "sandbox")],
             "server": [python, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1"]
-            + [
-                "--port",
-                str(self.port),
-                "--workers",
-                str(self.web_workers),
-                "--blocking-threads",
-                str(WEB_THREADS),
-            ]
-            + ["--workers-kill-timeout", "3s", "--respawn-failed-workers", "--no-ws"]
-            + ["--log-level", "warning", "wsgi:app"],
+            + ["--port", str(self.port), "--workers", str(self.web_workers)]
+            + ["--blocking-threads", str(self.web_threads), "--workers-kill-timeout", "3s"]
+            + ["--respawn-failed-workers", "--no-ws", "--log-level", "warning", "wsgi:app"],
             "worker": [python, "-m", "flask", "--app", "wsgi", "worker"],
         }[name]
 

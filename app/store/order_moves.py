@@ -64,7 +64,7 @@ def _one_by_one(tx: Connection, move: Move) -> Order | None:
 
 
 @cache
-def _move_statement(changed: tuple[str, ...]) -> str:
+def move_statement(changed: tuple[str, ...]) -> str:
     """The same as one statement, so that PostgreSQL is asked once: one round trip to post an order's money.
 
     A statement for each set of columns that an event fills; few, and each is prepared.
@@ -109,7 +109,7 @@ def _at_once(tx: Connection, move: Move) -> Order | None:
         "topics": [topic.value for topic, _at in move.due],
         "dues": [due_at for _topic, due_at in move.due],
     }
-    row = straight(tx, _move_statement(tuple(sorted(move.changes))), values)
+    row = straight(tx, move_statement(tuple(sorted(move.changes))), values)
     return None if row is None else as_stored(row)
 
 
