@@ -59,29 +59,38 @@ class Balance:
         return self.total_fen == 0 and not self.restless and self.adrift_fen == 0
 
 
+_held = [state.value for state in MONEY_HELD]
+_whole = _orders.c.amount_fen + _orders.c.fee_fen
+_owed = -case((_orders.c.state == State.RETURNING_REST.value, _orders.c.rest_fen), else_=_whole)
+_in_transit = (
+    select(_entries.c.subject, func.sum(_entries.c.amount_fen).label("fen"))
+    .where(_entries.c.account == IN_TRANSIT)
+    .group_by(_entries.c.subject)
+    .subquery()
+)
+_waiting_fen = func.coalesce(_in_transit.c.fen, 0)
+_by_account = select(_entries.c.account, func.sum(_entries.c.amount_fen)).group_by(_entries.c.account)
+_restless = (
+    select(_orders.c.id)
+    .outerjoin(_in_transit, _in_transit.c.subject == _orders.c.id)
+    .where(
+        (_orders.c.state.in_(_held) & (_waiting_fen != _owed))
+        | (_orders.c.state.not_in(_held) & (_waiting_fen != 0))
+    )
+    .order_by(_orders.c.id)
+    .limit(100)
+)
+_suspended = select(func.coalesce(func.sum(_differences.c.amount_fen), 0)).where(
+    _differences.c.state == "open"
+)
+
+
 def balance(tx: Connection) -> Balance:
     """Sum every account, compare in_transit per order with the order's state, and suspense with the
     differences that are open."""
-    by_account = select(_entries.c.account, func.sum(_entries.c.amount_fen)).group_by(_entries.c.account)
-    accounts = {account: int(total) for account, total in tx.execute(by_account)}
-    in_transit = (
-        select(_entries.c.subject, func.sum(_entries.c.amount_fen).label("fen"))
-        .where(_entries.c.account == IN_TRANSIT)
-        .group_by(_entries.c.subject)
-        .subquery()
-    )
-    held = [state.value for state in MONEY_HELD]
-    amount = func.coalesce(in_transit.c.fen, 0)
-    whole = _orders.c.amount_fen + _orders.c.fee_fen
-    owed = -case((_orders.c.state == State.RETURNING_REST.value, _orders.c.rest_fen), else_=whole)
-    joined = select(_orders.c.id).outerjoin(in_transit, in_transit.c.subject == _orders.c.id)
-    wrong = joined.where(
-        (_orders.c.state.in_(held) & (amount != owed)) | (_orders.c.state.not_in(held) & (amount != 0))
-    )
-    restless = tuple(row.id for row in tx.execute(wrong.order_by(_orders.c.id).limit(100)))
-    unresolved = select(func.coalesce(func.sum(_differences.c.amount_fen), 0))
-    suspended = int(tx.execute(unresolved.where(_differences.c.state == "open")).scalar_one())
-    adrift_fen = accounts.get(SUSPENSE, 0) + suspended
+    accounts = {account: int(total) for account, total in tx.execute(_by_account)}
+    restless = tuple(row.id for row in tx.execute(_restless))
+    adrift_fen = accounts.get(SUSPENSE, 0) + int(tx.execute(_suspended).scalar_one())
     return Balance(sum(accounts.values()), accounts, restless, adrift_fen)
 
 

@@ -296,4 +296,3 @@ class Story:
         """A worker that died comes back: what it held is due again."""
         with self.world.deps.database.write() as tx:
             outbox.release(tx, WORKERS[worker % len(WORKERS)], self.world.clock.now())
-        sweep(self.world.deps)

@@ -124,10 +124,12 @@ class Ground:
         _forget(path)
         shutil.copyfile(self._clean_sandbox, path)
         steps = Steps()
-        database = SteppingDatabase(self._fresh_database(), steps)
+        url = self._fresh_database()
+        database = SteppingDatabase(url, steps)
         deps = self._wired(database)
         deps = replace(
             deps,
+            settings=replace(deps.settings, database_url=url),
             pays={name: Stepping(pay, steps) for name, pay in deps.pays.items()},
             card_system=Stepping(deps.card_system, steps),
             messages=Stepping(deps.messages, steps),

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+import psycopg
 from sqlalchemy import Connection
 
 from app.domain.clock import FakeClock
@@ -111,6 +112,32 @@ class Stepping:
         return called
 
 
+class Window:
+    """A look into a database beside everything else: its rows, and whether anything was written."""
+
+    def __init__(self, url: str) -> None:
+        self._connection: Any
+        if url.startswith("sqlite"):
+            path = url.removeprefix("sqlite:///")
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        else:
+            self._connection = psycopg.connect(url, autocommit=True)
+
+    def rows(self, sql: str) -> list[dict[str, Any]]:
+        cursor = self._connection.execute(sql)
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def version(self) -> int | None:
+        """Another number after every write of somebody else; None where the database has no such number."""
+        if not isinstance(self._connection, sqlite3.Connection):
+            return None
+        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def close(self) -> None:
+        self._connection.close()
+
+
 class Faults(logging.Handler):
     """What our code logs as an unexpected fault: the worker catches those, and they must not hide here."""
 
@@ -158,20 +185,16 @@ class MoneyWorld:
     faults: Faults = field(default_factory=Faults)
     letters: list[Letter] = field(default_factory=list)
     prompt: bool = False  # the network hands notices over at once
-    looking: sqlite3.Connection | None = None  # into the sandbox's store
 
-    def their_rows(self, sql: str) -> list[dict[str, Any]]:
-        """Rows of the sandbox's own store."""
-        if self.looking is None:
-            path = self.sandbox.world.settings.data_dir / "sandbox.sqlite3"
-            self.looking = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self.looking.row_factory = sqlite3.Row
-        return [dict(row) for row in self.looking.execute(sql)]
+    def __post_init__(self) -> None:
+        """Two windows that nothing is written through: into the sandbox's store, and into our database."""
+        self.theirs = Window(f"sqlite:///{self.sandbox.world.settings.data_dir / 'sandbox.sqlite3'}")
+        self.ours = Window(self.deps.settings.database_url)
 
     def close(self) -> None:
         """Nobody looks any more."""
-        if self.looking is not None:
-            self.looking.close()
+        self.theirs.close()
+        self.ours.close()
         self.deps.database.close()
 
     def restart_web(self) -> None:
