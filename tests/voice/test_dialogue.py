@@ -349,6 +349,8 @@ FACTS = dict.fromkeys(
         "day",
         "told",
         "card_name",
+        "fee_words",
+        "total_words",
     ),
     "五",
 )
