@@ -23,7 +23,7 @@ run: $(BIN)/.runtime page model  ## Install, start everything, perform the main 
 
 test: $(BIN)/.dev page model browser  ## Install what is needed and run every test
 	@$(if $(HAS_NODE),cd miniprogram && npm test,:)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 check: $(BIN)/.dev  ## Lint, types, architecture, migrations
 	$(BIN)/ruff check .
