@@ -104,7 +104,7 @@ def test_a_part_and_its_rest_are_the_whole_and_the_doubt_about_the_fee_is_the_pe
 
 @pytest.mark.parametrize("credit_fen", [0, 5000, 5001, -1])
 def test_a_part_is_more_than_nothing_and_less_than_all(credit_fen: int) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="more than nothing and less than all"):
         rest_after_part(5000, 0, credit_fen)
 
 
