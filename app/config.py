@@ -96,8 +96,8 @@ class Settings:
     session_days: int = 30
     log_level: str = "INFO"
     replica_url: str | None = field(default=None, repr=False)  # a streaming replica of database_url
-    requests_at_once: int = 16  # worked on by one web worker
-    requests_waiting: int = 48  # the next is told to come again
+    requests_at_once: int = 8  # worked on in one lane of one web worker's gate
+    requests_waiting: int = 32  # in one lane; the next is told to come again
     calendar_dir: Path | None = None  # years of the holiday calendar that are added or replaced
 
     @property
@@ -171,8 +171,8 @@ class _Reader:
             log_level=self._log_level(),
             calendar_dir=self._calendar_dir(),
             replica_url=self._replica_url(),
-            requests_at_once=self.number("REQUESTS_AT_ONCE", 16, 1, 16),  # each may need a connection
-            requests_waiting=self.number("REQUESTS_WAITING", 48, 2, 1000),
+            requests_at_once=self.number("REQUESTS_AT_ONCE", 8, 1, 16),  # each may need a connection
+            requests_waiting=self.number("REQUESTS_WAITING", 32, 2, 1000),
         )
         if production and not settings.public_url.startswith("https://"):
             self.faults.append("ANXIN_PUBLIC_URL must be https in production")

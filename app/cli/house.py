@@ -25,7 +25,7 @@ from app.config import REPOSITORY
 
 STARTUP_SECONDS = 60.0
 STOP_SECONDS = 10.0
-WEB_THREADS = 128  # more than the gate lets in and lets wait: refusing takes one too (app/web/gate.py)
+WEB_THREADS = 128  # more than the gate works on and lets wait: refusing takes one too (app/web/gate.py)
 SPOKEN = REPOSITORY / "tests" / "data" / "speech" / "jf_alpha_0.mp3"
 _PR_SET_PDEATHSIG = 1
 

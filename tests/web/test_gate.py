@@ -20,7 +20,9 @@ from tests.web.asking import fault_of, send
 from tests.world import World, running_world
 
 BEGIN = "/api/v1/orders"
-GO_ON = "/api/v1/orders/ord_1/confirm"
+GO_ON = "/api/v1/callbacks/wechat-pay"  # as this one does: it is in the same lane as who begins
+CONFIRM = "/api/v1/orders/ord_1/confirm"
+TURN = "/api/v1/conversation/turns"
 PATIENCE_SECONDS = 20.0
 
 
@@ -54,17 +56,16 @@ class Crowd:
         self._people: list[threading.Thread] = []
         self.answers: list[TestResponse | None] = []
 
-    def comes(self, path: str) -> int:
+    def comes(self, path: str, **options: Any) -> None:
         number = len(self.answers)
         self.answers.append(None)
 
         def ask() -> None:
-            self.answers[number] = self._client.post(path)
+            self.answers[number] = self._client.post(path, **options)
 
         person = threading.Thread(target=ask)
         self._people.append(person)
         person.start()
-        return number
 
     def waits_for_everybody(self) -> list[int]:
         for person in self._people:
@@ -88,7 +89,7 @@ def filled(gate: Gate, desk: Desk, crowd: Crowd, at_once: int, waiting: int) -> 
         assert desk.came.acquire(timeout=PATIENCE_SECONDS)
     for number in range(waiting):
         crowd.comes(GO_ON)
-        eventually(lambda number=number: gate.waiting == number + 1)  # type: ignore[misc]
+        eventually(lambda number=number: gate.ours.waiting == number + 1)  # type: ignore[misc]
 
 
 def test_who_finds_every_place_taken_is_refused_at_once_and_in_words() -> None:
@@ -114,14 +115,43 @@ def test_who_begins_is_sent_away_where_who_goes_on_may_still_wait() -> None:
     crowd = Crowd(gate)
     filled(gate, desk, crowd, at_once=1, waiting=2)
     assert Client(gate).post(BEGIN).status_code == 503
-    assert Client(gate).post("/api/v1/conversation/turns").status_code == 503
-    for place, path in enumerate((GO_ON, "/api/v1/callbacks/wechat-pay"), start=3):
-        crowd.comes(path)
-        eventually(lambda place=place: gate.waiting == place)  # type: ignore[misc]
+    for place in (3, 4):
+        crowd.comes(GO_ON)
+        eventually(lambda place=place: gate.ours.waiting == place)  # type: ignore[misc]
     assert Client(gate).post(GO_ON).status_code == 503
     desk.open.set()
     assert crowd.waits_for_everybody() == [200] * 5
-    assert desk.served == [BEGIN, GO_ON, GO_ON, GO_ON, "/api/v1/callbacks/wechat-pay"]
+
+
+def test_everybody_is_served_in_the_order_of_coming() -> None:
+    desk = Desk()
+    gate = Gate(desk, at_once=1, waiting=8, patience_seconds=PATIENCE_SECONDS)
+    crowd = Crowd(gate)
+    paths = [BEGIN, *(f"/api/v1/callbacks/{n}" for n in range(8))]
+    for number, path in enumerate(paths):
+        crowd.comes(path)
+        eventually(lambda number=number: gate.ours.waiting == number)  # type: ignore[misc]
+    desk.open.set()
+    crowd.waits_for_everybody()
+    assert desk.served == paths
+
+
+def test_a_wechat_that_hangs_keeps_only_those_waiting_who_ask_it() -> None:
+    desk = Desk()
+    gate = Gate(desk, at_once=1, waiting=4, patience_seconds=PATIENCE_SECONDS)
+    crowd = Crowd(gate)
+    crowd.comes(CONFIRM)
+    assert desk.came.acquire(timeout=PATIENCE_SECONDS)
+    for place in (1, 2):
+        crowd.comes(CONFIRM)
+        eventually(lambda place=place: gate.asking.waiting == place)  # type: ignore[misc]
+    assert Client(gate).post(TURN).status_code == 503  # begins something, and would have to ask too
+    crowd.comes(BEGIN)  # all ours
+    crowd.comes(TURN, content_type="multipart/form-data; boundary=x")  # waits for the recogniser
+    for _person in range(2):
+        assert desk.came.acquire(timeout=PATIENCE_SECONDS)
+    desk.open.set()
+    assert crowd.waits_for_everybody() == [200] * 5
 
 
 def test_who_waited_too_long_is_told_so_and_leaves_no_gap_in_the_queue() -> None:
@@ -130,7 +160,7 @@ def test_who_waited_too_long_is_told_so_and_leaves_no_gap_in_the_queue() -> None
     crowd = Crowd(gate)
     filled(gate, desk, crowd, at_once=1, waiting=0)
     assert Client(gate).post(GO_ON).status_code == 503
-    assert gate.waiting == 0
+    assert gate.ours.waiting == 0
     desk.open.set()
     assert crowd.waits_for_everybody() == [200]
     assert Client(gate).post(GO_ON).status_code == 200
