@@ -23,7 +23,9 @@ from app.flows.checkout import OrderView
 from app.ports import CardMode
 from app.store import cards
 from app.store import orders as rows
-from app.store.models import Card, Order, OrderEvent, Session, User, db
+from app.store.models import db
+from app.store.models.money import Order, OrderEvent
+from app.store.models.people import Card, Session, User
 from app.web import schemas
 
 
