@@ -11,7 +11,7 @@ HAS_NODE := $(shell [ "$(NODE_MAJOR)" -ge 20 ] 2>/dev/null && echo yes)
 PAGE := miniprogram/dist/.built
 AUDIO ?=
 
-SOAKS := tests/house/test_drill.py
+SOAKS := tests/house/test_drill.py tests/flows/test_money_machine.py
 
 .PHONY: help run test check bench soak page model browser clean
 
@@ -35,7 +35,7 @@ bench: $(BIN)/.dev model  ## Measure performance as ratios; results and plots in
 	@$(BIN)/python -m bench $(ARGS)
 
 soak: $(BIN)/.dev  ## Kill and shuffle for long (about half an hour); figures in bench/results/soak.json
-	@ANXIN_SOAK=1 $(BIN)/python -m pytest $(SOAKS) $(ARGS)
+	@SOAK=1 $(BIN)/python -m pytest $(SOAKS) $(ARGS)
 
 page: $(if $(HAS_NODE),$(PAGE))  ## Build the page and the WeChat package (Node 20+)
 	@$(if $(HAS_NODE),:,echo "No Node 20+ here: the page is not built, the API works without it.")

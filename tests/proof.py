@@ -11,7 +11,7 @@ import pytest
 
 from app.config import REPOSITORY
 
-SOAK = os.environ.get("ANXIN_SOAK", "") not in ("", "0")
+SOAK = os.environ.get("SOAK") == "1"
 SOAK_FILE = REPOSITORY / "bench" / "results" / "soak.json"
 _FOUND = pytest.StashKey[dict[str, dict[str, Any]]]()
 
