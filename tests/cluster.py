@@ -12,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,6 +146,14 @@ class Cluster:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError((self.folder / "log").read_text()[-2000:]) from None
                 time.sleep(0.02)
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    """Wait for what comes to hold in its own time: replication, a restart. AssertionError if it never does."""
+    deadline = time.monotonic() + STARTUP_SECONDS
+    while not holds():
+        assert time.monotonic() < deadline, "it never came to hold"
+        time.sleep(0.05)
 
 
 @contextmanager
