@@ -149,7 +149,7 @@ class Cluster:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for what comes to hold in its own time: replication, a restart. AssertionError if it never does."""
+    """Wait for what comes to hold in its own time: replication, a restart. AssertionError if it does not."""
     deadline = time.monotonic() + STARTUP_SECONDS
     while not holds():
         assert time.monotonic() < deadline, "it never came to hold"
