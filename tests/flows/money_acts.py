@@ -6,12 +6,13 @@ so every act is possible at every moment; one that has nothing to act on does no
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.orders import Truth
+from app.domain.orders import State, Truth
 from app.errors import AppError
 from app.flows import checkout
 from app.flows.checkout import OrderView
@@ -20,16 +21,17 @@ from app.jobs.sweep import sweep
 from app.providers.sandbox.trades import PAID, CannotPay
 from app.store import notices, outbox
 from tests.flows.money_checks import Theirs
-from tests.flows.money_world import Elder, MoneyWorld, PowerCut
+from tests.flows.money_world import Elder, Letter, MoneyWorld, PowerCut
 from tests.sandbox_server import RECEIPT_TEMPLATE
 
 Act = tuple[Any, ...]
-Between = tuple[int, tuple[Act, ...]]
+Between = tuple[int | str, tuple[Act, ...]]
 
 CUT: Act = ("power cut",)
 CEILING_FEN = 500_000
 ARRIVED_WORDS = ("充好了", "已经到账")
 HOME_WORDS = "已经退回"
+NOTHING_TAKEN = "没有动您的钱"
 WORKERS = ("worker-a", "worker-b")
 # Genuine letters of WeChat that say something else than they should, and letters that are not WeChat's.
 BENT_LETTERS = (
@@ -84,8 +86,9 @@ class Story:
         found = [each for each in reversed(self.placed) if among is None or each.id in among]
         return found[which % len(found)] if found else None
 
-    def _shown(self, placed: Placed | None, call: Callable[[Placed], OrderView]) -> None:
-        """What a phone shows after a request. It may say no, but never more than what is true."""
+    def _shown(self, placed: Placed | None, call: Callable[[Placed], OrderView], asked: bool = False) -> None:
+        """What a phone shows after a request. It may say no, but never more than what is true. `asked`:
+        WeChat was asked in this very request, so that "nothing was taken" must be true."""
         if placed is None:
             return
         try:
@@ -102,6 +105,10 @@ class Story:
         arrived = view.order.truth in (Truth.CREDITED, Truth.CREDITED_IN_PART)
         assert arrived or not any(words in text for words in ARRIVED_WORDS), (view.order.state, text)
         assert not arrived or credit is not None, "said to have arrived before it has"
+        waits = view.order.state is State.AWAITING_PAYMENT
+        if asked and waits and NOTHING_TAKEN in text and not self.world.steps.used:
+            paid = [trade for trade in theirs.of_order(placed.id) if trade["state"] in PAID]
+            assert not paid, "said that nothing was taken"
         if HOME_WORDS in text or view.order.truth is Truth.RETURNED:
             home_fen = theirs.returned(str(view.order.transaction_id))
             assert home_fen == view.order.to_return_fen, "said to be home"
@@ -115,6 +122,8 @@ class Story:
         elder = self.world.elders[person % len(self.world.elders)]
         self._keys += 1
         at = card % len(elder.card_ids)
+        if not as_it_is:
+            self._change_card(elder.card_numbers[at], {"behaviour": "normal", "balance_fen": 0})
         try:
             view = checkout.open_order(
                 self.world.deps,
@@ -159,11 +168,14 @@ class Story:
         self._shown(
             self._order(which),
             lambda placed: checkout.payment_result(self.world.deps, placed.elder.actor, placed.id, said),
+            asked=said != "ok",
         )
 
     def _cancel(self, which: int) -> None:
         self._shown(
-            self._order(which), lambda placed: checkout.cancel(self.world.deps, placed.elder.actor, placed.id)
+            self._order(which),
+            lambda placed: checkout.cancel(self.world.deps, placed.elder.actor, placed.id),
+            asked=True,
         )
 
     def _look(self, which: int) -> None:
@@ -185,8 +197,17 @@ class Story:
     def _send_notices(self, prompt: bool) -> None:
         self.world.prompt = prompt
         self.world.sandbox.refunds.finish_due()
+        before = len(self.world.letters)
         self.world.sandbox.notices.deliver_due()
+        self.world.letters[before:] = sorted(self.world.letters[before:], key=self._sent)  # by four threads
         self.world.prompt = False
+
+    def _sent(self, letter: Letter) -> tuple[int, str]:
+        """Which of them WeChat wrote first."""
+        notice_id = json.loads(letter.body)["id"]
+        found = "SELECT min(seq) AS seq FROM notices WHERE notice_id = ?"
+        (row,) = self.world.sandbox.world.store.rows(found, notice_id)
+        return row["seq"], notice_id
 
     def _release_notices(self) -> None:
         self.world.sandbox.notices.release(None)
@@ -243,6 +264,17 @@ class Story:
     def _outage(self, who: str, mode: str) -> None:
         self._client.post("/sandbox/outages", json={"who": who, "mode": mode})
 
+    def _calm(self) -> None:
+        """Every outage is over; the breakers' minute has passed."""
+        for row in self.world.theirs.rows("SELECT who FROM outages WHERE mode != 'none'"):
+            self._outage(row["who"], "none")
+        self._half_open()
+
+    def _half_open(self) -> None:
+        for breaker in self.world.deps.breakers.values():
+            if breaker.current_state == "open":  # it counts in real time
+                breaker.half_open()
+
     def _forget_tokens(self) -> None:
         self._client.post("/sandbox/tokens/expire")
 
@@ -272,9 +304,7 @@ class Story:
     def _tick(self, seconds: int) -> None:
         self.world.clock.tick(seconds=seconds)
         if seconds >= self.world.deps.settings.breaker_reset_seconds:
-            for breaker in self.world.deps.breakers.values():
-                if breaker.current_state == "open":  # it counts in real time
-                    breaker.half_open()
+            self._half_open()
 
     def _work(self, worker: int, rows: int) -> None:
         drain(self.world.deps, rows, WORKERS[worker % len(WORKERS)])

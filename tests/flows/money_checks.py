@@ -6,9 +6,11 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from app.domain import orders as rules
+from app.domain.clock import as_utc
 from app.domain.orders import CARD_SYSTEM, EDGES, ENDS, INTER_CITY, PAY_ACCOUNTS, START, Event, State
 from app.store import ledger
 from app.voice import replies
@@ -67,6 +69,7 @@ class Ours:
     balance: ledger.Balance
     orders: dict[str, Mapping[str, Any]]
     events: dict[str, dict[Event, State]]
+    closed_at: dict[str, float]
     strays: list[Mapping[str, Any]]
     cases: list[Mapping[str, Any]]
     alarms: set[str]
@@ -75,14 +78,18 @@ class Ours:
     def read(cls, world: MoneyWorld) -> Ours:
         rows = world.ours.rows
         events: dict[str, dict[Event, State]] = defaultdict(dict)
-        for row in rows("SELECT order_id, event, state_after FROM order_events"):
+        closed_at: dict[str, float] = {}
+        for row in rows("SELECT order_id, event, state_after, at FROM order_events"):
             events[row["order_id"]][Event(row["event"])] = State(row["state_after"])
+            if row["event"] in (Event.CANCELLED, Event.EXPIRED):
+                closed_at[row["order_id"]] = moment(row["at"]).timestamp()
         with world.deps.database.engine.connect() as tx:
             balance = ledger.balance(tx)
         return cls(
             balance,
             {row["id"]: row for row in rows(_ORDERS)},
             events,
+            closed_at,
             rows("SELECT * FROM differences"),
             rows("SELECT kind, subject, order_id, resolved_at FROM cases"),
             {row["kind"] for row in rows("SELECT DISTINCT kind FROM alarms")},
@@ -93,6 +100,11 @@ class Ours:
             case["subject"] == subject and case["kind"] in NEEDS_A_PERSON and case["resolved_at"] is None
             for case in self.cases
         )
+
+
+def moment(stored: datetime | str) -> datetime:
+    """A moment as either database's driver gives it."""
+    return as_utc(datetime.fromisoformat(stored) if isinstance(stored, str) else stored)
 
 
 _ORDERS = "SELECT o.*, c.card_number, c.city FROM orders o JOIN cards c ON c.id = o.card_id"
@@ -122,6 +134,9 @@ class Watcher:
         for order in ours.orders.values():
             self._history(order, ours.events[order["id"]])
             _money_of(order, theirs, self._world)
+        for order_id, at in ours.closed_at.items():
+            paid = [trade["paid_at"] for trade in theirs.of_order(order_id) if trade["state"] in PAID_TRADE]
+            assert not paid or min(paid) >= at, "closed as unpaid, though it was paid"
         _accounts(ours, theirs, self._world)
         _messages(ours, theirs)
         strangers = set(theirs.credits) - set(ours.orders)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from app.domain.clock import as_utc
 from app.domain.orders import CERTAINTY, ENDS, GOING_HOME, PAY_ACCOUNTS, PAYMENT_WINDOW, UNPAID, State
 from app.providers.sandbox.outages import WHO
 from tests.flows.money_acts import WORKERS, Story
-from tests.flows.money_checks import PAID_TRADE, Ours, Theirs, Watcher
+from tests.flows.money_checks import PAID_TRADE, Ours, Theirs, Watcher, moment
 
 # Amounts whose notice never tells the truth: a payment that a query by order number does not show either (a
 # second one, or one for a closed order) is found by the next day's bill alone.
@@ -72,12 +71,8 @@ def _level_one(story: Story, watcher: Watcher) -> None:
 def _due(story: Story, until: datetime) -> list[tuple[str, str, datetime]]:
     """(topic, subject, when) of unfinished work that is due by then; what waits for a person is not."""
     rows = story.world.ours.rows(_UNFINISHED)
-    found = [(row["topic"], row["subject"], _moment(row["next_at"])) for row in rows]
+    found = [(row["topic"], row["subject"], moment(row["next_at"])) for row in rows]
     return [row for row in found if row[2] <= until]
-
-
-def _moment(stored: datetime | str) -> datetime:
-    return as_utc(datetime.fromisoformat(stored) if isinstance(stored, str) else stored)
 
 
 def _come_to_rest(story: Story) -> None:

@@ -42,13 +42,14 @@ class Steps:
     def __init__(self) -> None:
         self.passed = 0
         self.at = ""  # which moment this is
-        self._left = 0
+        self._left: int | str = 0
         self._then: Callable[[], None] | None = None
+        self._wanted = False
 
     @contextmanager
-    def interrupted(self, after: int, then: Callable[[], None] | None) -> Iterator[None]:
-        """Within the block, do `then` (once) when `after` moments have passed."""
-        self._left, self._then = after, then
+    def interrupted(self, after: int | str, then: Callable[[], None] | None) -> Iterator[None]:
+        """Within the block, do `then` (once) when `after` moments have passed, or at the moment called so."""
+        self._left, self._then, self._wanted = after, then, then is not None
         try:
             yield
         finally:
@@ -58,11 +59,17 @@ class Steps:
     def armed(self) -> bool:
         return self._then is not None
 
+    @property
+    def used(self) -> bool:
+        """Whether something happened in between within this block."""
+        return self._wanted and self._then is None
+
     def __call__(self, moment: str) -> None:
         self.passed += 1
         self.at = moment
-        self._left -= 1
-        if self._then is not None and self._left < 0:
+        if isinstance(self._left, int):
+            self._left -= 1
+        if self._then is not None and (self._left == moment or self._left == -1):
             then, self._then = self._then, None
             then()
 
