@@ -32,7 +32,7 @@ test('a sentence is filled completely or not at all', () => {
 })
 
 test('every truth the server can tell has words for the money and for the card', () => {
-  const truths = ['not_paid', 'paid', 'waiting_for_card', 'credited', 'going_back', 'returned', 'closed']
+  const truths = ['not_paid', 'paid', 'waiting_for_card', 'credited', 'credited_in_part', 'going_back', 'returned', 'closed']
   expect(Object.keys(copy.truth).sort()).toEqual(truths.sort())
   expect(copy.truth.paid.short).not.toContain('已经到账')
 })
