@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,13 +14,14 @@ from app.config import REPOSITORY
 
 SOAK = os.environ.get("SOAK") == "1"
 SOAK_FILE = REPOSITORY / "bench" / "results" / "soak.json"
-_FOUND = pytest.StashKey[dict[str, dict[str, Any]]]()
+_FOUND = pytest.StashKey[dict[str, dict[str, int]]]()
 
 
-def record(config: pytest.Config, name: str, counts: dict[str, Any]) -> None:
-    """Keep the counts of one proof; a second record of the same name is put beside the first."""
-    found = config.stash.setdefault(_FOUND, {})
-    found[name] = {**found.get(name, {}), **counts}
+def record(config: pytest.Config, name: str, counts: Mapping[str, int]) -> None:
+    """Keep the counts of one proof; those of a second record of the same name are added to the first's."""
+    kept = config.stash.setdefault(_FOUND, {}).setdefault(name, {})
+    for what, count in counts.items():
+        kept[what] = kept.get(what, 0) + count
 
 
 def hand_over(config: pytest.Config) -> None:
@@ -48,7 +50,7 @@ def show(terminalreporter: pytest.TerminalReporter) -> None:
         _keep(found)
 
 
-def _keep(found: dict[str, dict[str, Any]]) -> None:
+def _keep(found: dict[str, dict[str, int]]) -> None:
     """Into bench/results/soak.json, beside what other runs of the soak found."""
     kept = json.loads(SOAK_FILE.read_text()) if SOAK_FILE.exists() else {}
     at = datetime.now(UTC).isoformat(timespec="seconds")

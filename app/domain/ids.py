@@ -26,7 +26,7 @@ class Kind(StrEnum):
     BATCH = "bat"
 
 
-_SHAPE = re.compile(r"^[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}$")
+_SHAPE = re.compile(r"[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 def new_id(kind: Kind) -> str:
@@ -36,4 +36,4 @@ def new_id(kind: Kind) -> str:
 
 def is_id(text: str, kind: Kind) -> bool:
     """Whether `text` has the shape of an id of this kind."""
-    return text.startswith(kind.value + "_") and _SHAPE.match(text) is not None
+    return text.startswith(kind.value + "_") and _SHAPE.fullmatch(text) is not None

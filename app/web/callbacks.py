@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from app.domain.orders import PRIMARY
 from app.errors import AppError
 from app.flows import settle
+from app.web import schemas
 from app.web.edge import deps, public
+
+_REFUSED = {
+    "description": "Not verified",
+    "content": {"application/json": {"schema": schemas.WechatRefusalOut.model_json_schema()}},
+}
+_ANSWERS: Any = {204: "Taken", 401: _REFUSED}
 
 bp = APIBlueprint("callbacks", __name__, url_prefix="/api/v1/callbacks", tag="Callbacks")
 
@@ -18,7 +27,7 @@ bp = APIBlueprint("callbacks", __name__, url_prefix="/api/v1/callbacks", tag="Ca
 @bp.doc(
     summary="WeChat Pay v3 notices (payments and refunds)",
     description="Answers 204 once the notice is booked or quarantined, 401 when it is not WeChat's.",
-    responses={204: "Taken", 401: "Not verified"},
+    responses=_ANSWERS,
     security=[],
 )
 @public

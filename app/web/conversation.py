@@ -53,7 +53,14 @@ def current_screen() -> dict[str, Any]:
 @bp.doc(
     summary="Take one turn: an audio clip (multipart) or a tapped choice (JSON)",
     extensions=_AUDIO_BODY,
-    responses={409: "Key reused", 413: "Too large", 415: "Unknown format", 422: "Unusable", 503: "Busy"},
+    responses={
+        404: "No such conversation",
+        409: "Key reused",
+        413: "Too large",
+        415: "Unknown format",
+        422: "Unusable",
+        503: "Busy",
+    },
 )
 @bp.output(schemas.TurnOut)
 def take_turn() -> dict[str, Any]:

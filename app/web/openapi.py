@@ -44,23 +44,27 @@ def install(app: APIFlask) -> None:
 
     @app.spec_processor
     def _secure(spec: dict[Any, Any] | str) -> dict[Any, Any] | str:
-        """Say of each operation whether it needs a session, from the mark that the edge itself obeys."""
+        """Say of each operation what the edge around it does: ask for a session, refuse a body, be busy."""
         assert isinstance(spec, dict), "the spec is JSON"
         spec["security"] = [{"session": []}]
-        needs_session = {"description": "Log in (again)", "content": _ERROR}
-        too_busy = {"description": "Too many at once: come again", "content": _ERROR}
         for rule in app.url_map.iter_rules():
             path = spec["paths"].get(_VARIABLE.sub(r"{\1}", rule.rule), {})
             for method in rule.methods or ():
                 operation = path.get(method.lower())
                 if operation is None:
                     continue
-                operation["responses"].setdefault("503", too_busy)
+                at_the_edge = {"503": "Too many at once: come again"}
+                if "requestBody" in operation:
+                    operation["requestBody"]["required"] = True
+                    at_the_edge |= _OF_A_BODY
                 if is_public(app, rule.endpoint):
                     operation["security"] = []
                 else:
-                    operation["responses"].setdefault("401", needs_session)
+                    at_the_edge["401"] = "Log in (again)"
+                for status, told in at_the_edge.items():
+                    operation["responses"].setdefault(status, {"description": told, "content": _ERROR})
         return spec
 
 
+_OF_A_BODY = {"400": "Malformed", "413": "Too large", "415": "Not what is taken here"}
 _ERROR = {"application/json": {"schema": {"$ref": "#/components/schemas/HTTPError"}}}

@@ -6,6 +6,7 @@ import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from app.domain.clock import iso
 from app.domain.screens import Screen
@@ -16,6 +17,7 @@ from app.flows.voice_recharge import Answer
 from app.store.cards import Card
 
 _HALF_A_PAIR = re.compile("[\ud800-\udfff]")
+OrderId = Annotated[str, Field(pattern=r"^ord_[0-9A-HJKMNP-TV-Z]{26}$")]
 ClientKey = Annotated[str, Field(min_length=8, max_length=48, pattern=r"^[A-Za-z0-9_\-]+$")]
 
 
@@ -73,7 +75,14 @@ class SubscriptionsIn(Shape):
 
 
 class HistoryQuery(Shape):
-    before: str | None = Field(default=None, max_length=32)
+    before: OrderId | SkipJsonSchema[None] = None  # an address has no null
+
+
+class WechatRefusalOut(BaseModel):
+    """What WeChat Pay v3 wants to read in an answer to a notice that is not taken."""
+
+    code: Literal["FAIL"]
+    message: str
 
 
 class ErrorOut(BaseModel):
