@@ -120,10 +120,12 @@ class VoskRecogniser:
                 for more, confidence in choices
             ]
             whole = sorted(pairs, key=lambda pair: -pair[1])[:READINGS] or whole
-        best = whole[0][1]
+        best, weight_of_best = whole[0]
+        # Un-normalised weights: only the distance to the best means anything, spread over the best's words.
+        # One divisor for all of them, so that a longer reading never overtakes by being longer.
+        words = max(1, len(best.split()))
         return [
-            # Un-normalised weights: only the distance to the best, spread over the words, means anything.
-            Hypothesis(_joined([text]), min(0.0, (weight - best) / max(1, len(text.split()))))
+            Hypothesis(_joined([text]), min(0.0, (weight - weight_of_best) / words))
             for text, weight in whole
             if text.strip()
         ]
