@@ -166,12 +166,22 @@ def _confirm_and_pay(
     require(sheet.get("errMsg") == "requestPayment:ok", f"the payment sheet said {sheet}")
     order_id = asked["order"]["id"]
     page = _follow(phone, order_id, lambda order: order["paid_at"] is not None, "the notice never came")
-    notices = requests.get(
-        f"{sandbox_url}/sandbox/notices", params={"order_id": order_id}, timeout=TIMEOUT_SECONDS
-    ).json()["notices"]
-    require(any(notice["delivered"] for notice in notices), "the order is paid, but not by a verified notice")
+    _wait_until_delivered(sandbox_url, order_id)
     teller.step("paid", f"signed notice verified, paid_at={page['order']['paid_at']}")
     return page
+
+
+def _wait_until_delivered(sandbox_url: str, order_id: str) -> None:
+    """WeChat's own record that we took its signed notice: written after our answer, so a moment after `paid`."""
+    deadline = time.monotonic() + WAIT_SECONDS
+    while time.monotonic() < deadline:
+        notices = requests.get(
+            f"{sandbox_url}/sandbox/notices", params={"order_id": order_id}, timeout=TIMEOUT_SECONDS
+        ).json()["notices"]
+        if any(notice["delivered"] for notice in notices):
+            return
+        time.sleep(0.05)
+    raise StoryFailed("the order is paid, but not by a verified notice")
 
 
 def _follow(phone: Phone, order_id: str, reached: Any, otherwise: str) -> dict[str, Any]:
