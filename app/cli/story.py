@@ -172,7 +172,7 @@ def _confirm_and_pay(
 
 
 def _wait_until_delivered(sandbox_url: str, order_id: str) -> None:
-    """WeChat's own record that we took its signed notice: written after our answer, so a moment after `paid`."""
+    """WeChat keeps a record that we took its signed notice; it writes it after our answer."""
     deadline = time.monotonic() + WAIT_SECONDS
     while time.monotonic() < deadline:
         notices = requests.get(
