@@ -19,6 +19,15 @@ from app.ports.card_system import (
     CreditLine,
     CreditState,
 )
+from app.ports.identity import (
+    BankCards,
+    Fingerprints,
+    RemoteCheck,
+    RemoteFace,
+    RemoteReason,
+    RemoteResult,
+    Texts,
+)
 from app.ports.outcomes import (
     Clock,
     Health,
@@ -54,6 +63,7 @@ from app.ports.wechat import (
 )
 
 __all__ = [
+    "BankCards",
     "Barcodes",
     "BatchLine",
     "BatchOutcome",
@@ -67,6 +77,7 @@ __all__ = [
     "Credit",
     "CreditLine",
     "CreditState",
+    "Fingerprints",
     "Health",
     "Heard",
     "Hypothesis",
@@ -82,7 +93,12 @@ __all__ = [
     "RefundRequest",
     "RefundState",
     "Refused",
+    "RemoteCheck",
+    "RemoteFace",
+    "RemoteReason",
+    "RemoteResult",
     "Speech",
+    "Texts",
     "TradeState",
     "Unavailable",
     "Unknown",
