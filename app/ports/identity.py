@@ -32,7 +32,7 @@ class RemoteReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteCheck:
-    """A check that was begun. `verify_id` (up to 256 characters) goes to the phone, for `expires_in` seconds."""
+    """A check that was begun. `verify_id` (up to 256 characters) is for the phone, for `expires_in` seconds."""
 
     verify_id: str
     expires_in: int
@@ -51,14 +51,14 @@ class RemoteFace(Protocol):
     """A face check that somebody else makes, against the state's own picture (WeChat's, version 2)."""
 
     def begin(self, sequence: str, name: str, id_number: str, openid: str) -> RemoteCheck:
-        """Begin one check. `sequence` is 5 to 32 of A-Z a-z 0-9 _ - (ValueError otherwise), used once for ever:
-        after Unknown begin again with a *new* one, for a check nobody looks into harms nobody.
+        """Begin one check. `sequence` is 5 to 32 of A-Z a-z 0-9 _ - (ValueError otherwise), used once for
+        ever: after Unknown begin again with a *new* one, for a check nobody looks into harms nobody.
         """
         ...
 
     def result(self, check_id: str, sequence: str, name: str, id_number: str, openid: str) -> RemoteResult:
-        """What became of it; asking again is safe. `check_id` is the `verify_id`; all five must be those it was
-        begun with, else Refused. What the phone says of its success is no proof: only this is.
+        """What became of it; asking again is safe. `check_id` is the `verify_id`; all five must be those it
+        was begun with, else Refused. What the phone says of its success is no proof: only this is.
         """
         ...
 
@@ -92,7 +92,7 @@ class Fingerprints(Protocol):
     def verify(self, openid: str, challenge: str, result_json: str, signature: str) -> bool:
         """Whether the phone of `openid` signed `result_json`, and that answers exactly `challenge`.
 
-        Both texts as wx.startSoterAuthentication gave them, unchanged. That a challenge is fresh, bound to its
-        order and used once is the caller's business: the other side does not remember it.
+        Both texts as wx.startSoterAuthentication gave them, unchanged. That a challenge is fresh, bound to
+        its order and used once is the caller's business: the other side does not remember it.
         """
         ...
