@@ -19,6 +19,14 @@ from app.ports.card_system import (
     CreditLine,
     CreditState,
 )
+from app.ports.face import (
+    Action,
+    FaceDecision,
+    FaceQuality,
+    Faces,
+    FaceTemplate,
+    FaceVerdict,
+)
 from app.ports.identity import (
     BankCards,
     Fingerprints,
@@ -63,6 +71,7 @@ from app.ports.wechat import (
 )
 
 __all__ = [
+    "Action",
     "BankCards",
     "Barcodes",
     "BatchLine",
@@ -77,6 +86,11 @@ __all__ = [
     "Credit",
     "CreditLine",
     "CreditState",
+    "FaceDecision",
+    "FaceQuality",
+    "FaceTemplate",
+    "FaceVerdict",
+    "Faces",
     "Fingerprints",
     "Health",
     "Heard",
