@@ -24,6 +24,8 @@ class Kind(StrEnum):
     DIFFERENCE = "dif"
     CASE = "cas"
     BATCH = "bat"
+    CONSENT = "con"
+    DEVICE = "dev"
 
 
 _SHAPE = re.compile(r"[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}")

@@ -31,6 +31,11 @@ def spoken_amount(amount_fen: int) -> str:
     return said
 
 
+def spoken_count(number: int) -> str:
+    """How many, before a measure word: 1 一, 2 两, 12 十二. A whole number from 0 to 10**8."""
+    return _counted(number)
+
+
 def _counted(number: int) -> str:
     """Counting money one says 两 for two, two hundred, two thousand: but 二十, and 十二."""
     speech = numerals().speech
