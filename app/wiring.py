@@ -23,8 +23,9 @@ from app.providers.barcode import ZxingBarcodes
 from app.providers.card_system_gateway import CardSystemGateway, GatewayConfig
 from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create_keys
 from app.providers.speech_pool import SpeechPool
-from app.providers.wechat import WeChatApi, WeChatConfig
+from app.providers.wechat import WeChatApi
 from app.providers.wechat_pay import PayConfig, WeChatPayV3
+from app.providers.wechat_wire import WeChatConfig
 from app.store.database import Database
 from app.store.models import db
 from app.voice import command_characters

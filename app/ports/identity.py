@@ -32,7 +32,7 @@ class RemoteReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RemoteCheck:
-    """A check that was begun. `verify_id` (up to 256 characters) is for the phone, for `expires_in` seconds."""
+    """A check that was begun. The phone may use `verify_id` (up to 256 characters) for `expires_in` s."""
 
     verify_id: str
     expires_in: int

@@ -11,8 +11,8 @@ from app.ports import PaymentRequest, RefundRequest
 from app.providers.card_system_gateway import GatewayConfig
 from app.providers.http import Timeouts
 from app.providers.sandbox.keys import MerchantKeys, SandboxKeys
-from app.providers.wechat import WeChatConfig
 from app.providers.wechat_pay import PayConfig, WeChatPayV3
+from app.providers.wechat_wire import WeChatConfig
 from tests.sandbox_server import Sandbox
 
 NOTIFY_URL = "https://anxin.example/api/v1/callbacks/wechat-pay"
