@@ -20,8 +20,9 @@ from app.flows.deps import Deps
 from app.jobs.worker import Hints
 from app.ports import Clock
 from app.providers.barcode import ZxingBarcodes
-from app.providers.card_system_gateway import CardSystemGateway, GatewayConfig
+from app.providers.card_system_gateway import CardSystemGateway
 from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create_keys
+from app.providers.signed_gateway import GatewayConfig
 from app.providers.speech_pool import SpeechPool
 from app.providers.wechat import WeChatApi
 from app.providers.wechat_pay import PayConfig, WeChatPayV3

@@ -1,22 +1,15 @@
 """The city card system behind our gateway protocol (docs/CARD_SYSTEM.md): signed JSON, exactly-once credits.
 
-Requests and answers are signed with HMAC-SHA256 over a shared secret. An answer that does not verify is
-Unknown, also a refusal: a stranger must not be able to send an elder's money home, or to keep it away.
+What does not verify is Unknown: a stranger must not be able to send an elder's money home or keep it away.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
-import logging
-import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from app.domain.clock import business_day
 from app.ports import (
@@ -28,7 +21,6 @@ from app.ports import (
     Credit,
     CreditLine,
     CreditState,
-    OutsideError,
     Refused,
     Unavailable,
     Unknown,
@@ -45,16 +37,22 @@ from app.providers.card_system_files import (
     read_file,
     write_file,
 )
-from app.providers.http import FILE_TIMEOUTS, Answer, HttpClient, Limits, Timeouts, segment
-
-log = logging.getLogger(__name__)
+from app.providers.http import Limits, segment
+from app.providers.signed_gateway import (
+    COMMON_OUTCOMES,
+    GatewayConfig,
+    Outcomes,
+    Party,
+    SignedGateway,
+    read_answer,
+)
 
 BASE = "/card-system/v1"
 LARGEST_FILE_BYTES = 64 * 1024 * 1024
 
-# What an error code of the protocol means. Faults of our own clock or secret are Unavailable: an operator
-# repairs them, and the paid order waits instead of going home. Unlisted codes are Unknown.
-OUTCOMES: dict[str, type[OutsideError]] = {
+# An Unavailable card system lets the paid order wait instead of sending the money home.
+OUTCOMES: Outcomes = {
+    **COMMON_OUTCOMES,
     "card_unknown": Refused,
     "card_blocked": Refused,
     "credit_refused": Refused,
@@ -70,35 +68,11 @@ OUTCOMES: dict[str, type[OutsideError]] = {
     "batch_working": Unavailable,  # and so this one
     "day_malformed": Refused,
     "file_not_ready": Unavailable,
-    "unavailable": Unavailable,
-    "busy": Unavailable,
-    "key_unknown": Unavailable,
-    "stale": Unavailable,
-    "signature": Unavailable,
-    "nonce_used": Unavailable,
-    "nonce_malformed": Unavailable,
-    "internal": Unknown,
 }
+PARTY = Party("card system", "X-Card", OUTCOMES)
 
-_Shape = TypeVar("_Shape", bound=BaseModel)
 _Row = TypeVar("_Row")
 _Fen = Annotated[int, Field(ge=0, le=100_000_000_00)]
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayConfig:
-    """Where the card system is, and the secret we share with it."""
-
-    base_url: str
-    key_id: str
-    secret: str = field(repr=False)
-    clock_window_seconds: int = 300
-    timeouts: Timeouts = Timeouts(connect_seconds=3.0, read_seconds=8.0)
-    file_timeouts: Timeouts = FILE_TIMEOUTS
-
-
-class _Problem(BaseModel):
-    code: str
 
 
 class _Card(BaseModel):
@@ -132,21 +106,18 @@ class CardSystemGateway:
 
     def __init__(self, config: GatewayConfig, clock: Clock) -> None:
         """ValueError when the key id or the secret is missing."""
-        if not config.key_id or len(config.secret) < 32:
-            raise ValueError("the card system's key id is missing, or its secret is shorter than 32")
-        self._config = config
-        self._clock = clock
-        self._http = HttpClient(config.base_url, config.timeouts)
-        self._limits = Limits(config.timeouts)
+        self._gateway = SignedGateway(PARTY, config, clock)
         self._file_limits = Limits(config.file_timeouts, LARGEST_FILE_BYTES)
 
     def close_connections(self) -> None:
         """Give the pooled connections back."""
-        self._http.close()
+        self._gateway.close()
 
     def find(self, card_number: str) -> CardFacts:
         """The card as its issuer knows it. The number goes in the body, so it stands in no log."""
-        found = _read(_Card, self._call("POST", f"{BASE}/cards/find", {"card_number": card_number}))
+        found = read_answer(
+            _Card, self._gateway.call("POST", f"{BASE}/cards/find", {"card_number": card_number})
+        )
         if found.card_number != card_number:
             raise Unknown("answer_mismatch", "another card")
         return CardFacts(
@@ -161,7 +132,7 @@ class CardSystemGateway:
     def credit(self, order_id: str, card_number: str, amount_fen: int) -> Credit:
         """Put money on a card, once for each order id. Refused("conflict") for an id used differently."""
         body = {"order_id": order_id, "card_number": card_number, "amount_fen": amount_fen}
-        done = _read(_Credit, self._call("POST", f"{BASE}/credits", body))
+        done = read_answer(_Credit, self._gateway.call("POST", f"{BASE}/credits", body))
         if (done.order_id, done.card_number, done.amount_fen) != (order_id, card_number, amount_fen):
             raise Unknown("answer_mismatch", "another credit")
         return Credit(order_id, done.state, done.reference, done.amount_fen, done.balance_fen)
@@ -169,12 +140,12 @@ class CardSystemGateway:
     def query(self, order_id: str) -> Credit | None:
         """What became of a credit; None when the card system never saw it."""
         try:
-            raw = self._call("GET", f"{BASE}/credits/{segment(order_id)}")
+            raw = self._gateway.call("GET", f"{BASE}/credits/{segment(order_id)}")
         except Refused as no:
             if no.code == "credit_unknown":
                 return None
             raise
-        done = _read(_Credit, raw)
+        done = read_answer(_Credit, raw)
         if done.order_id != order_id:
             raise Unknown("answer_mismatch", "another credit")
         return Credit(order_id, done.state, done.reference, done.amount_fen, done.balance_fen)
@@ -195,8 +166,8 @@ class CardSystemGateway:
         if len(rows) > LARGEST_BATCH_LINES or len(file) > LARGEST_BATCH_BYTES:
             raise Refused("batch_too_large")
         target = f"{BASE}/batches/{segment(batch_id)}"
-        answer = self._send("PUT", target, file, self._file_limits, "text/csv")
-        taken = _read(_Accepted, answer.body)
+        answer = self._gateway.send("PUT", target, file, self._file_limits, "text/csv")
+        taken = read_answer(_Accepted, answer.body)
         if taken != _Accepted(batch_id=batch_id, lines=len(rows), total_fen=sum(row[2] for row in rows)):
             raise Unknown("answer_mismatch", "another batch")
 
@@ -222,65 +193,8 @@ class CardSystemGateway:
         self, target: str, name: str, columns: Sequence[str], read_row: Callable[[Mapping[str, str]], _Row]
     ) -> tuple[_Row, ...]:
         """The rows of a whole file; Unknown when it does not add up."""
-        raw = self._send("GET", target, None, self._file_limits).body
+        raw = self._gateway.send("GET", target, None, self._file_limits).body
         try:
             return tuple(map(read_row, read_file(raw, name, columns)))
         except BadFile as bad:
             raise Unknown("file_malformed", str(bad)) from None
-
-    # --- the wire ---
-
-    def _call(self, method: str, target: str, body: dict[str, Any] | None = None) -> bytes:
-        raw = None if body is None else json.dumps(body, separators=(",", ":")).encode()
-        return self._send(method, target, raw, self._limits).body
-
-    def _send(
-        self,
-        method: str,
-        target: str,
-        body: bytes | None,
-        limits: Limits,
-        content_type: str = "application/json",
-    ) -> Answer:
-        """One signed exchange; a verified 200, or what its code means."""
-        raw = body or b""
-        timestamp, nonce = str(int(self._clock.now().timestamp())), secrets.token_hex(16)
-        headers = {
-            "Accept": "application/json, text/csv",
-            "Content-Type": content_type,
-            "X-Card-Key": self._config.key_id,
-            "X-Card-Timestamp": timestamp,
-            "X-Card-Nonce": nonce,
-            "X-Card-Signature": self._mac(method, target, timestamp, nonce, raw),
-        }
-        answer = self._http.send(method, target, headers, body, limits)
-        self._verify(answer, nonce)
-        if answer.status == 200:
-            return answer
-        code = _read(_Problem, answer.body).code
-        log.warning("card system refused or failed", extra={"status": answer.status, "vendor_code": code})
-        raise OUTCOMES.get(code, Unknown)(code)
-
-    def _verify(self, answer: Answer, nonce: str) -> None:
-        """The answer is the card system's, to this very request, and fresh."""
-        timestamp = answer.headers.get("X-Card-Timestamp", "")
-        expected = self._mac("ANSWER", str(answer.status), timestamp, nonce, answer.body)
-        given = answer.headers.get("X-Card-Signature", "")
-        if not hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace")):
-            raise Unknown(f"unverified_{answer.status}")
-        now, window = int(self._clock.now().timestamp()), self._config.clock_window_seconds
-        if not timestamp.isascii() or not timestamp.isdigit() or abs(now - int(timestamp[:12])) > window:
-            raise Unknown("answer_stale")
-
-    def _mac(self, first: str, second: str, timestamp: str, nonce: str, body: bytes) -> str:
-        lines = [first, second, timestamp, nonce, hashlib.sha256(body).hexdigest()]
-        secret = self._config.secret.encode()
-        return hmac.new(secret, "\n".join(lines).encode(), hashlib.sha256).hexdigest()
-
-
-def _read(shape: type[_Shape], raw: bytes) -> _Shape:
-    """A verified answer as `shape`; Unknown when it is not."""
-    try:
-        return shape.model_validate_json(raw, strict=True)
-    except ValidationError:
-        raise Unknown("answer_shape", shape.__name__) from None

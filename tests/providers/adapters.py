@@ -8,9 +8,9 @@ from typing import Any
 from app.domain.clock import FakeClock
 from app.domain.ids import Kind, new_id
 from app.ports import PaymentRequest, RefundRequest
-from app.providers.card_system_gateway import GatewayConfig
 from app.providers.http import Timeouts
 from app.providers.sandbox.keys import MerchantKeys, SandboxKeys
+from app.providers.signed_gateway import GatewayConfig
 from app.providers.wechat_pay import PayConfig, WeChatPayV3
 from app.providers.wechat_wire import WeChatConfig
 from tests.sandbox_server import Sandbox
