@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from app.config_vault import VaultSettings, vault_settings
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHORTEST_SECRET = 32
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -91,6 +93,7 @@ class Settings:
     wechat: WeChatSettings
     card_system: CardSystemSettings
     speech: SpeechSettings
+    vault: VaultSettings = VaultSettings()  # seals personal columns
     standby: Merchant | None = None  # takes new orders in an outage; the same app, another number
     breaker_reset_seconds: int = 60  # how long a channel that failed is left alone
     session_days: int = 30
@@ -165,6 +168,7 @@ class _Reader:
             wechat=self._wechat(production),
             card_system=self._card_system(production),
             speech=self._speech(),
+            vault=vault_settings(self.text, self.faults, production),
             standby=self._standby(),
             breaker_reset_seconds=self.number("BREAKER_RESET_SECONDS", 60, 1, 3600),
             session_days=self.number("SESSION_DAYS", 30, 1, 180),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from flask_migrate import Migrate
 
 from app.cli import register as register_commands
 from app.config import REPOSITORY, FaultySettings, Merchant, Settings, SpeechSettings
+from app.config_vault import VaultSettings
 from app.domain.clock import SystemClock
 from app.domain.orders import PRIMARY, STANDBY
 from app.flows import trouble
@@ -24,6 +28,7 @@ from app.providers.card_system_gateway import CardSystemGateway
 from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create_keys
 from app.providers.signed_gateway import GatewayConfig
 from app.providers.speech_pool import SpeechPool
+from app.providers.vault import Sm4Vault
 from app.providers.wechat import WeChatApi
 from app.providers.wechat_pay import PayConfig, WeChatPayV3
 from app.providers.wechat_wire import WeChatConfig
@@ -67,6 +72,7 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if not settings.session_keys:
         settings = replace(settings, session_keys=(_kept_secret(settings.data_dir / "session.key"),))
+    settings = replace(settings, vault=_with_kept_keys(settings.vault, settings.data_dir))
     if settings.sandbox:
         settings = with_sandbox_keys(settings, load_or_create_keys(settings.data_dir / "sandbox"))
     clock = clock or SystemClock()
@@ -91,6 +97,7 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         messages=wechat,
         speech=_speech_pool(settings.speech),
         barcodes=ZxingBarcodes(),
+        vault=Sm4Vault(settings.vault.keys, settings.vault.lookup_key),
         nudge=Hints(settings.data_dir).nudge,
     )
     return deps
@@ -145,14 +152,23 @@ def _gateway_config(settings: Settings) -> GatewayConfig:
     return GatewayConfig(base_url=card_system.url, key_id=card_system.key_id, secret=card_system.secret)
 
 
-def _kept_secret(path: Path) -> str:
-    """A development secret, made once. Two processes starting together agree on one."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(48))
+def _with_kept_keys(vault: VaultSettings, data_dir: Path) -> VaultSettings:
+    """In development the vault's keys are made at first start; production has been refused without."""
+    return VaultSettings(
+        keys=vault.keys or (("kept", _kept_secret(data_dir / "vault.key", lambda: secrets.token_hex(16))),),
+        lookup_key=vault.lookup_key or _kept_secret(data_dir / "lookup.key"),
+    )
+
+
+def _kept_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_urlsafe(48)) -> str:
+    """A development secret, made once. Two processes starting together agree on one: the file gets its
+    name only when it is whole, and only if nobody was first."""
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=path.parent) as file:  # readable by its owner only
+            file.write(make())
+            file.flush()
+            with contextlib.suppress(FileExistsError):
+                os.link(file.name, path)
     return path.read_text()
 
 

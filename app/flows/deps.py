@@ -17,6 +17,7 @@ from app.ports import (
     Clock,
     Messages,
     Speech,
+    Vault,
     WeChatLogin,
     WeChatPay,
 )
@@ -47,6 +48,7 @@ class Deps:
     messages: Messages
     speech: Speech
     barcodes: Barcodes
+    vault: Vault
     nudge: Nudge = nobody_waits
 
     @property

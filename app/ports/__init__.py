@@ -52,6 +52,7 @@ from app.ports.senses import (
     Recogniser,
     Speech,
 )
+from app.ports.vault import Vault, VaultFault
 from app.ports.wechat import (
     Bill,
     BillLine,
@@ -116,6 +117,8 @@ __all__ = [
     "TradeState",
     "Unavailable",
     "Unknown",
+    "Vault",
+    "VaultFault",
     "WeChatIdentity",
     "WeChatLogin",
     "WeChatPay",
