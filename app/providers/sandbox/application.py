@@ -9,15 +9,16 @@ from app.ports import Clock
 from app.providers.sandbox.asks import BadAsk
 from app.providers.sandbox.bills import Bills
 from app.providers.sandbox.card_batches import Batches
-from app.providers.sandbox.card_edge import CardEdge
 from app.providers.sandbox.cards import Cards, seed_cards
 from app.providers.sandbox.faults import FaultyNotices
 from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
 from app.providers.sandbox.mini_program import MiniProgram
 from app.providers.sandbox.notices import NoticeBook, Post, post_over_http
+from app.providers.sandbox.outages import CARDS
 from app.providers.sandbox.pay_edge import PayEdge
 from app.providers.sandbox.phone import phone_routes
 from app.providers.sandbox.refunds import Refunds
+from app.providers.sandbox.signed_edge import Gateway, SignedEdge
 from app.providers.sandbox.store import Store
 from app.providers.sandbox.tester import Tester
 from app.providers.sandbox.trades import Trades
@@ -123,7 +124,8 @@ class Sandbox:
 
     def _card_routes(self, app: Flask) -> None:
         cards, system = self.cards, "/card-system/v1"
-        batches, edge = self.batches, CardEdge(self.world, before=self.batches.finish_due)
+        gateway = Gateway(CARDS, "X-Card", self.keys.card_client_id, self.keys.card_secret)
+        batches, edge = self.batches, SignedEdge(self.world, gateway, before=self.batches.finish_due)
 
         @app.post(f"{system}/cards/find")
         def find_card() -> Response:

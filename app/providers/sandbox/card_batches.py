@@ -19,9 +19,9 @@ from app.providers.card_system_files import (
     whole,
     write_file,
 )
-from app.providers.sandbox.card_edge import CardError
 from app.providers.sandbox.cards import book, checked_credit
 from app.providers.sandbox.outages import BATCHES, Outage, mode_of, set_outage
+from app.providers.sandbox.signed_edge import GatewayError
 from app.providers.sandbox.world import World
 
 _BATCH_ID = re.compile(r"[A-Za-z0-9_\-]{6,64}")
@@ -47,16 +47,16 @@ class Batches:
                 row = (batch_id, json.dumps(lines), now, due_at)
                 tx.execute("INSERT INTO card_batches VALUES (?, ?, ?, ?, NULL, NULL)", row)
             elif sorted(map(tuple, json.loads(found["lines"]))) != sorted(lines):
-                raise CardError(409, "batch_conflict")
+                raise GatewayError(409, "batch_conflict")
         return {"batch_id": batch_id, "lines": len(lines), "total_fen": sum(line[2] for line in lines)}
 
     def result(self, batch_id: str) -> bytes:
         """GET /card-system/v1/batches/{batch_id}: every line of the file with what became of it."""
         found = self._world.store.row("SELECT result FROM card_batches WHERE batch_id = ?", batch_id)
         if found is None:
-            raise CardError(404, "batch_unknown")
+            raise GatewayError(404, "batch_unknown")
         if found["result"] is None:
-            raise CardError(202, "batch_working")
+            raise GatewayError(202, "batch_working")
         return write_file(batch_id, RESULT_COLUMNS, json.loads(found["result"]))
 
     def credits_of(self, day_text: str) -> bytes:
@@ -64,10 +64,10 @@ class Batches:
         try:
             day = date.fromisoformat(day_text)
         except ValueError:
-            raise CardError(422, "day_malformed") from None
+            raise GatewayError(422, "day_malformed") from None
         start = datetime.combine(day, time(), SHANGHAI)
         if self._world.clock.now() < start + timedelta(days=1):
-            raise CardError(409, "file_not_ready")
+            raise GatewayError(409, "file_not_ready")
         rows = self._world.store.rows(
             "SELECT * FROM card_credits WHERE credited_at >= ? AND credited_at < ?"
             " ORDER BY credited_at, order_id",
@@ -107,18 +107,18 @@ class Batches:
 
 
 def _lines(batch_id: str, raw: bytes) -> list[Line]:
-    """The file's lines. CardError when it is no whole, proper file; a bad *line* is that line's business."""
+    """The file's lines. GatewayError for no whole, proper file; a bad *line* is that line's business."""
     if not _BATCH_ID.fullmatch(batch_id):
-        raise CardError(422, "batch_malformed")
+        raise GatewayError(422, "batch_malformed")
     try:
         rows = list(read_file(raw, batch_id, BATCH_COLUMNS))
         lines = [(row["order_id"], row["card_number"], whole(row["amount_fen"])) for row in rows]
     except BadFile:
-        raise CardError(422, "batch_malformed") from None
+        raise GatewayError(422, "batch_malformed") from None
     if len(lines) > LARGEST_BATCH_LINES:
-        raise CardError(413, "batch_too_large")
+        raise GatewayError(413, "batch_too_large")
     if not lines or len({line[0] for line in lines}) != len(lines):
-        raise CardError(422, "batch_malformed")
+        raise GatewayError(422, "batch_malformed")
     return lines
 
 
@@ -127,6 +127,6 @@ def _worked(tx: sqlite3.Connection, line: Line, at: float) -> list[str | int | N
     try:
         order_id, amount_fen = checked_credit(line[0], line[2])
         done = book(tx, order_id, line[1], amount_fen, at)
-    except CardError as no:
+    except GatewayError as no:
         return [*line, "refused", None, None, no.code]
     return [*line, done["state"], done["reference"], done["balance_fen"], None]

@@ -7,7 +7,7 @@ import secrets
 import sqlite3
 from typing import Any
 
-from app.providers.sandbox.card_edge import CardError
+from app.providers.sandbox.signed_edge import GatewayError
 from app.providers.sandbox.store import Store
 from app.providers.sandbox.world import AnswerLost, Magic, World, magic, seeds
 
@@ -43,7 +43,7 @@ def seed_cards(store: Store) -> None:
 
 
 def book(tx: sqlite3.Connection, order_id: str, number: str, amount_fen: int, at: float) -> dict[str, Any]:
-    """Credit once, whether the order comes singly or in a file. CardError says why not.
+    """Credit once, whether the order comes singly or in a file. GatewayError says why not.
 
     The transaction holds the write lock, so two at a time cannot both be first. What was credited stays
     credited, whatever has become of the card since.
@@ -51,18 +51,18 @@ def book(tx: sqlite3.Connection, order_id: str, number: str, amount_fen: int, at
     done = tx.execute("SELECT * FROM card_credits WHERE order_id = ?", (order_id,)).fetchone()
     if done is not None:
         if (done["card_number"], done["amount_fen"]) != (number, amount_fen):
-            raise CardError(409, "conflict")
+            raise GatewayError(409, "conflict")
         return shown(done)
     card = tx.execute("SELECT * FROM cards WHERE card_number = ?", (number,)).fetchone()
     if magic(amount_fen) is Magic.CREDIT_REFUSED or (card and card["behaviour"] == "credit_refused"):
-        raise CardError(422, "credit_refused")
+        raise GatewayError(422, "credit_refused")
     if card is None:
-        raise CardError(404, "card_unknown")
+        raise GatewayError(404, "card_unknown")
     if card["behaviour"] == "blocked":
-        raise CardError(403, "card_blocked")
+        raise GatewayError(403, "card_blocked")
     ceiling_fen = CEILING_REGISTERED_FEN if card["registered"] else CEILING_ANONYMOUS_FEN
     if card["balance_fen"] + amount_fen > ceiling_fen:
-        raise CardError(422, "ceiling_exceeded")
+        raise GatewayError(422, "ceiling_exceeded")
     chip = card["mode"] == "chip"  # a chip's balance changes when the chip is written, not now
     balance_fen = card["balance_fen"] + (0 if chip else amount_fen)
     tx.execute("UPDATE cards SET balance_fen = ? WHERE card_number = ?", (balance_fen, number))
@@ -74,11 +74,11 @@ def book(tx: sqlite3.Connection, order_id: str, number: str, amount_fen: int, at
 
 
 def checked_credit(order_id: object, amount_fen: object) -> tuple[str, int]:
-    """An order id and an amount this system takes; CardError otherwise."""
+    """An order id and an amount this system takes; GatewayError otherwise."""
     if not isinstance(order_id, str) or not _ORDER_ID.fullmatch(order_id):
-        raise CardError(422, "order_id_malformed")
+        raise GatewayError(422, "order_id_malformed")
     if type(amount_fen) is not int or not 0 < amount_fen <= CEILING_REGISTERED_FEN:
-        raise CardError(422, "amount_malformed")
+        raise GatewayError(422, "amount_malformed")
     return order_id, amount_fen
 
 
@@ -100,13 +100,13 @@ class Cards:
         """POST /card-system/v1/cards/find {card_number}."""
         card = self._card(body.get("card_number"))
         if card is None:
-            raise CardError(404, "card_unknown")
+            raise GatewayError(404, "card_unknown")
         if card["behaviour"] == "blocked":
-            raise CardError(403, "card_blocked")
+            raise GatewayError(403, "card_blocked")
         if card["behaviour"] == "find_unavailable_once" and self._world.store.first_time(
             f"find:{card['card_number']}"
         ):
-            raise CardError(503, "unavailable")
+            raise GatewayError(503, "unavailable")
         return {
             "card_number": card["card_number"],
             "city": card["city"],
@@ -125,9 +125,9 @@ class Cards:
         once = f"credit:{order_id}"
         if fault is Magic.CREDIT_UNAVAILABLE_ONCE or behaviour == "credit_unavailable_once":
             if store.first_time(once):
-                raise CardError(503, "unavailable")
+                raise GatewayError(503, "unavailable")
         if fault is Magic.CREDIT_ERROR_ONCE and store.first_time(once):
-            raise CardError(500, "internal")
+            raise GatewayError(500, "internal")
         with store.write() as tx:
             answer = book(tx, order_id, str(body.get("card_number")), amount_fen, self._world.now())
         if fault is Magic.CREDIT_ANSWER_LOST_ONCE or behaviour == "credit_answer_lost_once":
@@ -139,7 +139,7 @@ class Cards:
         """GET /card-system/v1/credits/{order_id}."""
         done = self._world.store.row("SELECT * FROM card_credits WHERE order_id = ?", order_id)
         if done is None:
-            raise CardError(404, "credit_unknown")
+            raise GatewayError(404, "credit_unknown")
         return shown(done)
 
     def change(self, number: str, changes: dict[str, Any]) -> dict[str, Any] | None:
