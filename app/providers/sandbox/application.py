@@ -7,6 +7,7 @@ from flask import Flask, Response, jsonify, request
 from app.domain.clock import SystemClock
 from app.ports import Clock
 from app.providers.sandbox.asks import BadAsk
+from app.providers.sandbox.bank_checks import BankChecks
 from app.providers.sandbox.bills import Bills
 from app.providers.sandbox.card_batches import Batches
 from app.providers.sandbox.cards import Cards, seed_cards
@@ -14,15 +15,17 @@ from app.providers.sandbox.faults import FaultyNotices
 from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
 from app.providers.sandbox.mini_program import MiniProgram
 from app.providers.sandbox.notices import NoticeBook, Post, post_over_http
-from app.providers.sandbox.outages import CARDS
+from app.providers.sandbox.outages import BANK_CHECKS, CARDS, TEXTS
 from app.providers.sandbox.pay_edge import PayEdge
 from app.providers.sandbox.phone import phone_routes
 from app.providers.sandbox.refunds import Refunds
 from app.providers.sandbox.signed_edge import Gateway, SignedEdge
 from app.providers.sandbox.store import Store
 from app.providers.sandbox.tester import Tester
+from app.providers.sandbox.texts import TextGateway
 from app.providers.sandbox.trades import Trades
 from app.providers.sandbox.trouble import Trouble
+from app.providers.sandbox.wechat_identity import WeChatIdentities
 from app.providers.sandbox.world import AnswerLost, SandboxSettings, World, break_connection
 
 LARGEST_BODY_BYTES = 256 * 1024
@@ -73,8 +76,10 @@ class Sandbox:
         app.register_blueprint(phone_routes(mini_program, self.trades))
         app.register_blueprint(Tester(self.world, self.notices, faulty, self._finish_due).routes())
         app.register_blueprint(Trouble(self).routes())
+        app.register_blueprint(WeChatIdentities(self.world, mini_program).routes())
         self._pay_routes(app)
         self._card_routes(app)
+        self._identity_routes(app)
         app.get("/healthz", endpoint="healthz")(lambda: {"ok": True})
         app.register_error_handler(AnswerLost, break_connection)
         app.register_error_handler(BadAsk, _bad_ask)
@@ -150,6 +155,21 @@ class Sandbox:
         @app.get(f"{system}/files/credits/<day>")
         def credits_of(day: str) -> Response:
             return edge.give_file(lambda: batches.credits_of(day))
+
+    def _identity_routes(self, app: Flask) -> None:
+        key_id, secret = self.keys.card_client_id, self.keys.gateway_secret
+        texts, banks = TextGateway(self.world), BankChecks(self.world)
+        text_edge = SignedEdge(self.world, Gateway(TEXTS, "X-Text", key_id, secret(TEXTS)))
+        bank_edge = SignedEdge(self.world, Gateway(BANK_CHECKS, "X-Bank", key_id, secret(BANK_CHECKS)))
+        app.register_blueprint(texts.routes())
+
+        @app.post("/texts/v1/messages")
+        def send_text() -> Response:
+            return text_edge.handle(texts.send)
+
+        @app.post("/bank-checks/v1/verifications")
+        def verify_bank_card() -> Response:
+            return bank_edge.handle(banks.verify)
 
 
 def create_sandbox(

@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import sqlite3
+from collections.abc import Callable
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -30,12 +31,12 @@ def field_fits(name: str, value: str) -> bool:
     return pattern is not None and re.fullmatch(pattern, value) is not None
 
 
-def _answer(body: dict[str, Any]) -> Response:
+def answer(body: dict[str, Any]) -> Response:
     return Response(json.dumps(body, ensure_ascii=False), content_type="text/plain; charset=utf-8")
 
 
-def _error(code: int, message: str) -> Response:
-    return _answer({"errcode": code, "errmsg": message})
+def error(code: int, message: str) -> Response:
+    return answer({"errcode": code, "errmsg": message})
 
 
 class MiniProgram:
@@ -57,22 +58,22 @@ class MiniProgram:
         """GET /sns/jscode2session."""
         keys, values = self._world.keys, request.args
         if values.get("appid") != keys.app_id:
-            return _error(40013, "invalid appid")
+            return error(40013, "invalid appid")
         if values.get("secret") != keys.app_secret:
-            return _error(40125, "invalid appsecret")
+            return error(40125, "invalid appsecret")
         if not values.get("js_code"):
-            return _error(41008, "missing code")
+            return error(41008, "missing code")
         with self._world.store.write() as tx:
             found = tx.execute("SELECT * FROM login_codes WHERE code = ?", (values["js_code"],)).fetchone()
             if found is None or found["expires_at"] <= self._world.now():
-                return _error(40029, "invalid code")
+                return error(40029, "invalid code")
             if found["used"]:
-                return _error(40163, "code been used")
+                return error(40163, "code been used")
             fault = LOGIN_FAULTS.get(found["person"])
             if fault is not None:
-                return _error(fault, "the person's name asked for this")
+                return error(fault, "the person's name asked for this")
             tx.execute("UPDATE login_codes SET used = 1 WHERE code = ?", (found["code"],))
-        return _answer(
+        return answer(
             {"session_key": secrets.token_urlsafe(16), "openid": self._world.openid(found["person"])}
         )
 
@@ -81,11 +82,11 @@ class MiniProgram:
         asked = request.get_json(silent=True, force=True)
         keys, now = self._world.keys, self._world.now()
         if not isinstance(asked, dict) or asked.get("grant_type") != "client_credential":
-            return _error(40002, "invalid grant_type")
+            return error(40002, "invalid grant_type")
         if asked.get("appid") != keys.app_id:
-            return _error(40013, "invalid appid")
+            return error(40013, "invalid appid")
         if asked.get("secret") != keys.app_secret:
-            return _error(40125, "invalid appsecret")
+            return error(40125, "invalid appsecret")
         with self._world.store.write() as tx:
             tx.execute("DELETE FROM access_tokens WHERE expires_at <= ?", (now,))
             found = tx.execute("SELECT * FROM access_tokens WHERE renew_at > ?", (now,)).fetchone()
@@ -96,55 +97,59 @@ class MiniProgram:
                 )
             else:
                 token, ends = found["token"], found["expires_at"]
-        return _answer({"access_token": token, "expires_in": int(ends - now)})
+        return answer({"access_token": token, "expires_in": int(ends - now)})
 
     def _token_fault(self, tx: sqlite3.Connection) -> Response | None:
         found = tx.execute(
             "SELECT * FROM access_tokens WHERE token = ?", (request.args.get("access_token", ""),)
         ).fetchone()
         if found is None:
-            return _error(40001, "invalid credential, access_token is invalid or not latest")
+            return error(40001, "invalid credential, access_token is invalid or not latest")
         if found["expires_at"] <= self._world.now():
-            return _error(42001, "access_token expired")
+            return error(42001, "access_token expired")
         return None
+
+    def admit(self, who: str, work: Callable[[sqlite3.Connection, dict[str, Any]], Response]) -> Response:
+        """Check the access token and that JSON came, do `work(tx, body)`; `who`'s outages happen here."""
+        asked = request.get_json(silent=True, force=True)
+        with self._world.store.write() as tx:
+            outage = outage_of(tx, who)
+            if outage is Outage.REFUSES:
+                return error(-1, "system busy")
+            fault = self._token_fault(tx)
+            if fault is not None:
+                told = fault
+            elif not isinstance(asked, dict):
+                told = error(47001, "data format error")
+            else:
+                told = work(tx, asked)
+        if outage is Outage.LOST:
+            raise AnswerLost
+        return told
 
     def send_message(self) -> Response:
         """POST /cgi-bin/message/subscribe/send: one accepted request is one message."""
-        asked = request.get_json(silent=True, force=True)
-        with self._world.store.write() as tx:
-            outage = outage_of(tx, MESSAGES)
-            if outage is Outage.REFUSES:
-                return _error(-1, "system busy")
-            fault = self._token_fault(tx)
-            if fault is not None:
-                answer = fault
-            elif not isinstance(asked, dict):
-                answer = _error(47001, "data format error")
-            else:
-                answer = self._send(tx, asked)
-        if outage is Outage.LOST:
-            raise AnswerLost
-        return answer
+        return self.admit(MESSAGES, self._send)
 
     def _send(self, tx: sqlite3.Connection, asked: dict[str, Any]) -> Response:
         openid, template_id = str(asked.get("touser")), str(asked.get("template_id"))
         template = next((t for t in seeds()["templates"] if t["id"] == template_id), None)
         if tx.execute("SELECT 1 FROM people WHERE openid = ?", (openid,)).fetchone() is None:
-            return _error(40003, "invalid openid")
+            return error(40003, "invalid openid")
         if template is None:
-            return _error(40037, "invalid template_id")
+            return error(40037, "invalid template_id")
         if asked.get("miniprogram_state", "formal") not in ("developer", "trial", "formal"):
-            return _error(47003, "argument invalid! miniprogram_state")
+            return error(47003, "argument invalid! miniprogram_state")
         wrong = _wrong_field(template["fields"], asked.get("data"))
         if wrong is not None:
-            return _error(47003, f"argument invalid! data.{wrong}.value is invalid")
+            return error(47003, f"argument invalid! data.{wrong}.value is invalid")
         used = tx.execute(
             "UPDATE subscriptions SET credits = credits - 1"
             " WHERE openid = ? AND template_id = ? AND credits > 0",
             (openid, template_id),
         )
         if used.rowcount == 0:
-            return _error(43101, "user refuse to accept the msg")
+            return error(43101, "user refuse to accept the msg")
         sent = tx.execute(
             "INSERT INTO messages (openid, template_id, page, miniprogram_state, data, sent_at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -157,7 +162,7 @@ class MiniProgram:
                 self._world.now(),
             ),
         )
-        return _answer({"errcode": 0, "errmsg": "ok", "msgid": sent.lastrowid})
+        return answer({"errcode": 0, "errmsg": "ok", "msgid": sent.lastrowid})
 
     def accept(self, person: str, template_ids: list[str]) -> dict[str, str]:
         """What wx.requestSubscribeMessage answers when the person allows everything."""

@@ -12,7 +12,8 @@ from app.providers.sandbox.merchants import MERCHANT_NAMES
 from app.providers.sandbox.world import AnswerLost
 
 CARDS, MESSAGES = "cards", "messages"
-WHO = (*MERCHANT_NAMES, CARDS, MESSAGES)
+FACES, FINGERPRINTS, TEXTS, BANK_CHECKS = "faces", "fingerprints", "texts", "bank_checks"
+WHO = (*MERCHANT_NAMES, CARDS, MESSAGES, FACES, FINGERPRINTS, TEXTS, BANK_CHECKS)
 BATCHES = "batches"  # not a party of its own: files that are taken and never worked through
 
 

@@ -64,6 +64,15 @@ CREATE TABLE IF NOT EXISTS card_batches (
   batch_id TEXT PRIMARY KEY, lines TEXT NOT NULL, received_at REAL NOT NULL, due_at REAL, done_at REAL,
   result TEXT);
 CREATE INDEX IF NOT EXISTS card_batches_due ON card_batches (due_at);
+
+CREATE TABLE IF NOT EXISTS face_checks (
+  verify_id TEXT PRIMARY KEY, sequence TEXT NOT NULL UNIQUE, openid TEXT NOT NULL, cert_hash TEXT NOT NULL,
+  expires_at REAL NOT NULL, success INTEGER NOT NULL, verify_ret INTEGER);
+CREATE TABLE IF NOT EXISTS texts (
+  seq INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, request TEXT NOT NULL, phone TEXT NOT NULL,
+  template TEXT NOT NULL, facts TEXT NOT NULL, text TEXT NOT NULL, sent_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS bank_checks (
+  request_id TEXT PRIMARY KEY, request_digest TEXT NOT NULL, agrees INTEGER NOT NULL);
 """
 
 # What version 1 held for its only merchant (:merchant_id), moved into the tables of version 2.
