@@ -1,7 +1,7 @@
 """Settings from the environment, frozen, with every fault listed at once.
 
 Secrets come from the environment only. In development they are made at first start and kept under the
-data folder, and WeChat and the card system are the shipped sandboxes; production refuses both.
+data folder, and everybody outside is the shipped sandbox; production refuses sandboxes.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class WeChatSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class CardSystemSettings:
+class GatewaySettings:
+    """One of the parties we exchange signed requests with."""
+
     sandbox: bool
     url: str
     key_id: str = "anxin"
@@ -91,7 +93,9 @@ class Settings:
     session_keys: tuple[str, ...] = field(repr=False)  # the first signs, all verify: rotation
     city: str
     wechat: WeChatSettings
-    card_system: CardSystemSettings
+    card_system: GatewaySettings
+    texts: GatewaySettings  # SMS
+    bank_checks: GatewaySettings
     speech: SpeechSettings
     vault: VaultSettings = VaultSettings()  # seals personal columns
     standby: Merchant | None = None  # takes new orders in an outage; the same app, another number
@@ -105,7 +109,8 @@ class Settings:
 
     @property
     def sandbox(self) -> bool:
-        return self.wechat.sandbox or self.card_system.sandbox
+        parties = (self.wechat, self.card_system, self.texts, self.bank_checks)
+        return any(party.sandbox for party in parties)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -166,7 +171,9 @@ class _Reader:
             session_keys=self._session_keys(production),
             city=self._city(),
             wechat=self._wechat(production),
-            card_system=self._card_system(production),
+            card_system=self._gateway("CARD_SYSTEM", production),
+            texts=self._gateway("SMS", production),
+            bank_checks=self._gateway("BANK_CHECK", production),
             speech=self._speech(),
             vault=vault_settings(self.text, self.faults, production),
             standby=self._standby(),
@@ -290,22 +297,23 @@ class _Reader:
             keys[serial] = self._read(f"ANXIN_{name}: {serial}", path)
         return keys
 
-    def _card_system(self, production: bool) -> CardSystemSettings:
+    def _gateway(self, name: str, production: bool) -> GatewaySettings:
+        """A party behind a signed gateway: ANXIN_<name>, and its _URL, _KEY_ID and _SECRET."""
         sandbox_url = self.text("SANDBOX_URL", "http://127.0.0.1:8001").rstrip("/")
-        mode = self.text("CARD_SYSTEM", "real" if production else "sandbox")
+        mode = self.text(name, "real" if production else "sandbox")
         if mode == "sandbox":
             if production:
-                self.faults.append("ANXIN_CARD_SYSTEM=sandbox is refused in production")
-            return CardSystemSettings(True, sandbox_url)
+                self.faults.append(f"ANXIN_{name}=sandbox is refused in production")
+            return GatewaySettings(True, sandbox_url)
         if mode != "real":
-            self.faults.append(f"ANXIN_CARD_SYSTEM is {mode!r}, not sandbox or real")
-        secret = self.text("CARD_SYSTEM_SECRET")
+            self.faults.append(f"ANXIN_{name} is {mode!r}, not sandbox or real")
+        secret = self.text(f"{name}_SECRET")
         if secret and len(secret) < SHORTEST_SECRET:
-            self.faults.append(f"ANXIN_CARD_SYSTEM_SECRET is shorter than {SHORTEST_SECRET}")
-        url = self.text("CARD_SYSTEM_URL").rstrip("/")
+            self.faults.append(f"ANXIN_{name}_SECRET is shorter than {SHORTEST_SECRET}")
+        url = self.text(f"{name}_URL").rstrip("/")
         if production and url and not url.startswith("https://"):
-            self.faults.append("ANXIN_CARD_SYSTEM_URL must be https in production")
-        return CardSystemSettings(False, url, self.text("CARD_SYSTEM_KEY_ID"), secret)
+            self.faults.append(f"ANXIN_{name}_URL must be https in production")
+        return GatewaySettings(False, url, self.text(f"{name}_KEY_ID"), secret)
 
     def _speech(self) -> SpeechSettings:
         engine = self.text("SPEECH_ENGINE", "whisper")

@@ -14,7 +14,7 @@ from apiflask import APIFlask
 from flask_migrate import Migrate
 
 from app.cli import register as register_commands
-from app.config import REPOSITORY, FaultySettings, Merchant, Settings, SpeechSettings
+from app.config import REPOSITORY, FaultySettings, GatewaySettings, Merchant, Settings, SpeechSettings
 from app.config_vault import VaultSettings
 from app.domain.clock import SystemClock
 from app.domain.orders import PRIMARY, STANDBY
@@ -23,14 +23,18 @@ from app.flows.channels import breakers
 from app.flows.deps import Deps
 from app.jobs.worker import Hints
 from app.ports import Clock
+from app.providers.bank_check_gateway import BankCheckGateway
 from app.providers.barcode import ZxingBarcodes
 from app.providers.card_system_gateway import CardSystemGateway
 from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create_keys
 from app.providers.signed_gateway import GatewayConfig
+from app.providers.sms_gateway import SmsGateway
 from app.providers.speech_pool import SpeechPool
 from app.providers.vault import Sm4Vault
 from app.providers.wechat import WeChatApi
+from app.providers.wechat_face import WeChatFace
 from app.providers.wechat_pay import PayConfig, WeChatPayV3
+from app.providers.wechat_soter import WeChatSoter
 from app.providers.wechat_wire import WeChatConfig
 from app.store.database import Database
 from app.store.models import db
@@ -93,8 +97,12 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         login=wechat,
         pays=pays,
         breakers=breakers(pays, settings.breaker_reset_seconds, outage),
-        card_system=CardSystemGateway(_gateway_config(settings), clock),
+        card_system=CardSystemGateway(_gateway_config(settings.card_system), clock),
         messages=wechat,
+        remote_face=WeChatFace(wechat.wire),
+        fingerprints=WeChatSoter(wechat.wire),
+        texts=SmsGateway(_gateway_config(settings.texts), clock),
+        bank_cards=BankCheckGateway(_gateway_config(settings.bank_checks), clock),
         speech=_speech_pool(settings.speech),
         barcodes=ZxingBarcodes(),
         vault=Sm4Vault(settings.vault.keys, settings.vault.lookup_key),
@@ -147,9 +155,8 @@ def _pay_config(settings: Settings, merchant: Merchant, channel: str) -> PayConf
     return config
 
 
-def _gateway_config(settings: Settings) -> GatewayConfig:
-    card_system = settings.card_system
-    return GatewayConfig(base_url=card_system.url, key_id=card_system.key_id, secret=card_system.secret)
+def _gateway_config(party: GatewaySettings) -> GatewayConfig:
+    return GatewayConfig(base_url=party.url, key_id=party.key_id, secret=party.secret)
 
 
 def _with_kept_keys(vault: VaultSettings, data_dir: Path) -> VaultSettings:
@@ -174,14 +181,23 @@ def _kept_secret(path: Path, make: Callable[[], str] = lambda: secrets.token_url
 
 def with_sandbox_keys(settings: Settings, keys: SandboxKeys) -> Settings:
     """Fill in what the sandbox made at its first start: in production these come from the environment."""
-    wechat, card_system, standby = settings.wechat, settings.card_system, settings.standby
+    wechat, standby = settings.wechat, settings.standby
     if wechat.sandbox:
         merchant = _sandbox_merchant(keys)
         wechat = replace(wechat, app_id=keys.app_id, app_secret=keys.app_secret, merchant=merchant)
         standby = _sandbox_merchant(keys.standby)
-    if card_system.sandbox:
-        card_system = replace(card_system, key_id=keys.card_client_id, secret=keys.card_secret)
-    return replace(settings, wechat=wechat, card_system=card_system, standby=standby)
+    return replace(
+        settings,
+        wechat=wechat,
+        standby=standby,
+        card_system=_keyed(settings.card_system, keys, keys.card_secret),
+        texts=_keyed(settings.texts, keys, keys.gateway_secret("texts")),
+        bank_checks=_keyed(settings.bank_checks, keys, keys.gateway_secret("bank_checks")),
+    )
+
+
+def _keyed(party: GatewaySettings, keys: SandboxKeys, secret: str) -> GatewaySettings:
+    return replace(party, key_id=keys.card_client_id, secret=secret) if party.sandbox else party
 
 
 def _sandbox_merchant(keys: MerchantKeys) -> Merchant:

@@ -12,11 +12,15 @@ from app.config import Settings
 from app.domain.calendar import Calendar, calendar
 from app.domain.cities import City, cities
 from app.ports import (
+    BankCards,
     Barcodes,
     CardSystem,
     Clock,
+    Fingerprints,
     Messages,
+    RemoteFace,
     Speech,
+    Texts,
     Vault,
     WeChatLogin,
     WeChatPay,
@@ -46,6 +50,10 @@ class Deps:
     breakers: Mapping[str, CircuitBreaker]  # one for each of them
     card_system: CardSystem
     messages: Messages
+    remote_face: RemoteFace
+    fingerprints: Fingerprints
+    texts: Texts
+    bank_cards: BankCards
     speech: Speech
     barcodes: Barcodes
     vault: Vault

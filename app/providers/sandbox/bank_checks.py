@@ -1,4 +1,4 @@
-"""A bank's four-factor check (docs/IDENTITY_GATEWAYS.md): it keeps a digest of each question, and its answer."""
+"""A bank's four-factor check (docs/IDENTITY_GATEWAYS.md). It keeps a digest of what was asked."""
 
 from __future__ import annotations
 
