@@ -6,7 +6,7 @@ name them on both databases.
 
 from __future__ import annotations
 
-from app.store.models import money, people, watch
+from app.store.models import identity, money, people, rights, watch
 from app.store.models.base import ID, Base, Moment, db, metadata
 
-__all__ = ["ID", "Base", "Moment", "db", "metadata", "money", "people", "watch"]
+__all__ = ["ID", "Base", "Moment", "db", "identity", "metadata", "money", "people", "rights", "watch"]

@@ -23,6 +23,7 @@ class User(db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "users"
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Moment)
+    erased_at: Mapped[datetime | None] = mapped_column(Moment)  # only the number is left, for the books
 
 
 class WeChatIdentity(db.Model):  # type: ignore[name-defined,misc]
@@ -36,9 +37,13 @@ class WeChatIdentity(db.Model):  # type: ignore[name-defined,misc]
 
 
 class Session(db.Model):  # type: ignore[name-defined,misc]
+    """One login. `id` is the secret inside the token; `public_id` is what a list may show."""
+
     __tablename__ = "sessions"
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    public_id: Mapped[str] = mapped_column(ID, unique=True)
     user_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"), index=True)
+    device_id: Mapped[str | None] = mapped_column(ID, ForeignKey("devices.id"))
     openid: Mapped[str] = mapped_column(String(128))
     channel: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(Moment)

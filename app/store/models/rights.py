@@ -26,7 +26,7 @@ class Consent(db.Model):  # type: ignore[name-defined,misc]
 
 
 class Device(db.Model):  # type: ignore[name-defined,misc]
-    """One installation that one person logged in from. `device_key` is a keyed hash of what it calls itself."""
+    """An installation one person logged in from. `device_key` is a keyed hash of what it calls itself."""
 
     __tablename__ = "devices"
     __table_args__ = (UniqueConstraint("user_id", "device_key"),)
