@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from app.config import Environment, FaultySettings, Settings
+from app.config import REPOSITORY, Environment, FaultySettings, Settings
 from app.wiring import build_deps
 from tests.sandbox_server import sandbox_keys
 
@@ -18,6 +20,8 @@ SECRETS = {
     "ANXIN_WECHAT_APP_SECRET": "app-secret-" + "a" * 32,
     "ANXIN_WECHAT_APIV3_KEY": "v" * 32,
     "ANXIN_CARD_SYSTEM_SECRET": "c" * 40,
+    "ANXIN_VAULT_KEYS": "k2=00112233445566778899aabbccddeeff k1=ffeeddccbbaa99887766554433221100",
+    "ANXIN_LOOKUP_KEY": "l" * 40,
     "ANXIN_DATABASE_URL": "postgresql://anxin:hunter2-hunter2@db.example/anxin",
 }
 NEEDED = {
@@ -36,6 +40,8 @@ NEEDED = {
     "CARD_SYSTEM_URL",
     "CARD_SYSTEM_KEY_ID",
     "CARD_SYSTEM_SECRET",
+    "VAULT_KEYS",
+    "LOOKUP_KEY",
 }
 
 
@@ -94,6 +100,39 @@ def test_a_development_session_key_is_made_once_and_kept_to_its_owner(tmp_path: 
     assert len(key) >= 32 and os.stat(tmp_path / "session.key").st_mode & 0o777 == 0o600
 
 
+def test_a_development_vault_opens_after_a_restart_what_it_sealed_before(
+    tmp_path: Path,
+) -> None:
+    settings = Settings.from_env({"ANXIN_DATA_DIR": str(tmp_path)})
+    vaults = []
+    for _ in range(2):
+        deps = build_deps(settings)
+        vaults.append(deps.vault)
+        deps.database.close()
+        deps.speech.close()
+    before, after = vaults
+    sealed = before.seal(b"name", "real_names.name:usr_1")
+    assert after.current(sealed) and after.open(sealed, "real_names.name:usr_1") == b"name"
+    assert before.lookup("13800138000", "phone") == after.lookup("13800138000", "phone")
+    for name in ("vault.key", "lookup.key"):
+        assert os.stat(tmp_path / name).st_mode & 0o777 == 0o600
+
+
+def test_processes_that_start_together_agree_on_the_keys_of_the_vault(tmp_path: Path) -> None:
+    command = (
+        "from app.config import Settings; from app.wiring import build_deps; "
+        "vault = build_deps(Settings.from_env()).settings.vault; "
+        "print(vault.keys, vault.lookup_key)"
+    )
+    environ = {"ANXIN_DATA_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
+    started = [
+        subprocess.Popen([sys.executable, "-c", command], cwd=REPOSITORY, env=environ, stdout=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    told = {process.communicate(timeout=120)[0] for process in started}
+    assert len(told) == 1 and len(told.pop()) > 80
+
+
 def test_a_whole_production_environment_starts(production: dict[str, str]) -> None:
     settings = Settings.from_env(production)
     assert settings.environment is Environment.PRODUCTION and not settings.sandbox
@@ -125,6 +164,19 @@ def test_production_refuses_to_start_without_any_one_of_its_settings(
     [
         ("SESSION_KEYS", "short", "key 1 is shorter than 32"),
         ("SESSION_KEYS", f"{'x' * 40} short", "key 2 is shorter than 32"),
+        ("VAULT_KEYS", "00112233445566778899aabbccddeeff", "key 1 has no id"),
+        ("VAULT_KEYS", "K1=00112233445566778899aabbccddeeff", "key 1 has no id"),
+        ("VAULT_KEYS", f"{'k' * 17}=00112233445566778899aabbccddeeff", "key 1 has no id"),
+        ("VAULT_KEYS", "k1=00112233445566778899aabbccddeef", "key 1 (k1) is not 32 hex digits"),
+        ("VAULT_KEYS", f"k1={'0' * 32}", "key 1 (k1) is not a random key"),
+        (
+            "VAULT_KEYS",
+            f"k1={'0123456789abcdef' * 2} k1={'fedcba9876543210' * 2}",
+            "key 2 has the id of another",
+        ),
+        ("VAULT_KEYS", f"k1={'0123456789abcdef' * 2} k2={'0123456789ABCDEF' * 2}", "the same key as another"),
+        ("LOOKUP_KEY", "l" * 31, "shorter than 32"),
+        ("LOOKUP_KEY", "00112233445566778899AABBCCDDEEFF", "must be a key of its own"),
         ("WECHAT_APIV3_KEY", "v" * 31, "not 32 bytes"),
         ("CARD_SYSTEM_SECRET", "c" * 31, "shorter than 32"),
         ("WECHAT", "sandbox", "refused in production"),
