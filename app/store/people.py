@@ -28,9 +28,12 @@ class Actor:
     openid: str
     session_id: str
     channel: str
+    device_id: str | None = None  # None: the phone did not say
 
 
-_live_session = select(_sessions.c.id, _sessions.c.user_id, _sessions.c.openid, _sessions.c.channel).where(
+_live_session = select(
+    _sessions.c.id, _sessions.c.user_id, _sessions.c.openid, _sessions.c.channel, _sessions.c.device_id
+).where(
     _sessions.c.id == bindparam("id"),
     _sessions.c.ended_at.is_(None),
     _sessions.c.expires_at > bindparam("now"),
@@ -77,13 +80,21 @@ def _new_user(tx: Connection, now: datetime) -> str:
 
 
 def open_session(
-    tx: Connection, user_id: str, openid: str, channel: str, now: datetime, expires_at: datetime
+    tx: Connection,
+    user_id: str,
+    openid: str,
+    channel: str,
+    now: datetime,
+    expires_at: datetime,
+    device_id: str | None = None,
 ) -> str:
     """A new session; its id is 32 random bytes, handed out only inside a signed token."""
     session_id = secrets.token_urlsafe(32)
     values = {
         "id": session_id,
+        "public_id": new_id(Kind.SESSION),
         "user_id": user_id,
+        "device_id": device_id,
         "openid": openid,
         "channel": channel,
         "created_at": now,
@@ -100,7 +111,7 @@ def actor(tx: Connection, session_id: str, now: datetime) -> Actor | None:
         row = straight(tx, _LIVE_SESSION_SQL, values)
     else:
         row = tx.execute(_live_session, values).first()
-    return None if row is None else Actor(row.user_id, row.openid, row.id, row.channel)
+    return None if row is None else Actor(row.user_id, row.openid, row.id, row.channel, row.device_id)
 
 
 def end_session(tx: Connection, session_id: str, now: datetime) -> None:
