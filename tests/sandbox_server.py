@@ -12,8 +12,8 @@
         sandbox.deliver()                 # deliver what is due now: [(order_id, event_type, status)]
         sandbox.release(order_id)         # let a held notice (amount ..06) go
         sandbox.send_notice(order_id, "forged")   # one faulty notice now; the receiver's status
-        sandbox.outage("primary", "refuses")      # who: primary standby cards messages; mode: refuses
-                                                  # silent lost none
+        sandbox.outage("primary", "refuses")      # who: primary standby cards messages faces fingerprints
+                                                  # texts bank_checks; mode: refuses silent lost none
         sandbox.pay_late(order_id)        # the money comes although the trade expired or was closed
         sandbox.pay_again(order_id)       # a second payment for a paid order; both: the transaction id
         sandbox.settle_refund(refund_id)  # a person settles an ABNORMAL refund at WeChat
@@ -21,6 +21,9 @@
         sandbox.bill_fault(day, "missing_row", order_id=order_id, merchant="standby")
         sandbox.stall_batches()           # end-of-day files are taken and never worked through; (False): on
         sandbox.batches()                 # rows: batch_id, lines, received_at, due_at, done_at
+        sandbox.facial_verify(verify_id, "cancel")       # what a person does before the camera; errMsg
+        sandbox.fingerprint("amy", challenge)     # what wx.startSoterAuthentication gives
+        sandbox.texts("13900000001")              # the SMS a phone has got, oldest first, with facts and text
         sandbox.trades() refunds() notices() messages() cards() credits()      # rows as dicts
         sandbox.card("3104870300000000001")       # one card's row, with balance_fen
 
@@ -110,6 +113,18 @@ class Sandbox:
         wanted = list(template_ids) or [template["id"] for template in seeds()["templates"]]
         answer: dict[str, str] = self.ask("/phone/subscribe", {"person": person, "template_ids": wanted})
         return answer
+
+    def facial_verify(self, verify_id: str, action: str = "pass", person: str | None = None) -> str:
+        body = {"verify_id": verify_id, "action": action} | ({"person": person} if person else {})
+        return str(self.ask("/phone/facial-verify", body)["errMsg"])
+
+    def fingerprint(self, person: str, challenge: str, action: str = "match") -> dict[str, Any]:
+        body = {"person": person, "challenge": challenge, "action": action}
+        told: dict[str, Any] = self.ask("/phone/fingerprint", body)
+        return told
+
+    def texts(self, phone: str | None = None) -> list[dict[str, Any]]:
+        return self._rows("texts", **({"phone": phone} if phone else {}))
 
     def deliver(self) -> list[tuple[str, str, int | None]]:
         deliveries = self.ask("/sandbox/notices/deliver")["deliveries"]

@@ -1,4 +1,4 @@
-"""What a phone's WeChat does, for browsers of a sandbox installation: log in, pay, subscribe.
+"""What a phone does, for browsers of a sandbox installation: log in, pay, subscribe, face, finger, SMS.
 
 The requests go on to the sandbox WeChat over HTTP. In production this blueprint is not registered.
 """
@@ -12,7 +12,7 @@ from app.errors import AppError
 from app.web.edge import public
 
 TIMEOUT_SECONDS = (2.0, 10.0)
-ACTIONS = frozenset({"login", "pay", "subscribe"})
+ACTIONS = frozenset({"login", "pay", "subscribe", "facial-verify", "fingerprint", "texts"})
 
 
 def blueprint(sandbox_url: str) -> Blueprint:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import json
 import re
 import socket
 import struct
@@ -9,6 +12,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
+from typing import Any
 
 
 def closed_port() -> str:
@@ -99,3 +103,34 @@ def http_answer(status: int, body: bytes, **headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", "Connection: close"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+def scripted(server: FaultServer, answers: Callable[[bytes], dict[str, Any]]) -> None:
+    """Answer each request with the JSON that `answers` has for its first line."""
+
+    def then(request: bytes) -> bytes:
+        return http_answer(200, json.dumps(answers(request.split(b"\r\n")[0])).encode())
+
+    server.then = then
+
+
+def signed_answer(
+    request: bytes, prefix: str, secret: str, status: int, body: bytes, **changes: str
+) -> bytes:
+    """What a gateway with our secret would answer to `request`. `changes` bend what is signed or sent:
+    timestamp, nonce, signed_status, signed_body.
+    """
+
+    def sent(name: str) -> str:
+        start = f"{prefix}-{name}: ".lower().encode()
+        lines = request.split(b"\r\n")
+        return next(line[len(start) :].decode() for line in lines if line.lower().startswith(start))
+
+    timestamp = changes.pop("timestamp", None) or sent("timestamp")
+    nonce = changes.pop("nonce", None) or sent("nonce")
+    digest = hashlib.sha256(changes.pop("signed_body", "").encode() or body).hexdigest()
+    text = f"ANSWER\n{changes.pop('signed_status', status)}\n{timestamp}\n{nonce}\n{digest}"
+    assert not changes
+    mac = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    headers = {f"{prefix}-Timestamp": timestamp, f"{prefix}-Signature": mac}
+    return http_answer(status, body, **headers)

@@ -17,7 +17,7 @@ from app.domain.ids import Kind, new_id
 from app.ports import CardFacts, CardMode, CreditState, OutsideError, Refused, Unavailable, Unknown
 from app.providers.card_system_gateway import CardSystemGateway
 from tests.providers.adapters import SHORT, gateway_config
-from tests.providers.fault_server import FaultServer, http_answer
+from tests.providers.fault_server import FaultServer, signed_answer
 from tests.sandbox_server import Sandbox, sandbox_keys
 
 GOOD = "3104870300000000001"
@@ -243,16 +243,7 @@ def test_bad_requests_have_their_codes(
 
 def card_answer(request: bytes, status: int, body: bytes, **changes: str) -> bytes:
     """What a card system with our secret would answer to `request`."""
-    lines = request.split(b"\r\n")
-    nonce = next(line.split(b": ")[1].decode() for line in lines if line.lower().startswith(b"x-card-nonce"))
-    sent_at = next(
-        line.split(b": ")[1].decode() for line in lines if line.lower().startswith(b"x-card-timestamp")
-    )
-    timestamp = changes.pop("timestamp", sent_at)
-    text = f"ANSWER\n{changes.pop('signed_status', status)}\n{timestamp}\n{changes.pop('nonce', nonce)}\n"
-    digest = hashlib.sha256(body).hexdigest()
-    mac = hmac.new(sandbox_keys().card_secret.encode(), (text + digest).encode(), hashlib.sha256)
-    return http_answer(status, body, X_Card_Timestamp=timestamp, X_Card_Signature=mac.hexdigest())
+    return signed_answer(request, "X-Card", sandbox_keys().card_secret, status, body, **changes)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,7 +17,7 @@ from app.ports import Message, OutsideError, Refused, Unavailable, Unknown, WeCh
 from app.providers.sandbox.mini_program import field_fits
 from app.providers.wechat import OUTCOMES, WeChatApi, fitted
 from tests.providers.adapters import SHORT, wechat_config
-from tests.providers.fault_server import FaultServer, closed_port, http_answer
+from tests.providers.fault_server import FaultServer, closed_port, http_answer, scripted
 from tests.sandbox_server import RECEIPT_TEMPLATE, Sandbox, sandbox_keys
 
 
@@ -210,15 +209,6 @@ def lonely(fault_server: FaultServer, clock: FakeClock) -> Iterator[WeChatApi]:
     adapter = WeChatApi(wechat_config(fault_server.base_url, sandbox_keys(), timeouts=SHORT), clock)
     yield adapter
     adapter.close_connections()
-
-
-def scripted(server: FaultServer, answers: Callable[[bytes], dict[str, Any]]) -> None:
-    """Answer each request by its first line."""
-
-    def then(request: bytes) -> bytes:
-        return http_answer(200, json.dumps(answers(request.split(b"\r\n")[0])).encode())
-
-    server.then = then
 
 
 def test_a_token_that_stays_stale_is_renewed_once_and_not_for_ever(
