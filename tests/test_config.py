@@ -20,6 +20,8 @@ SECRETS = {
     "ANXIN_WECHAT_APP_SECRET": "app-secret-" + "a" * 32,
     "ANXIN_WECHAT_APIV3_KEY": "v" * 32,
     "ANXIN_CARD_SYSTEM_SECRET": "c" * 40,
+    "ANXIN_SMS_SECRET": "m" * 40,
+    "ANXIN_BANK_CHECK_SECRET": "b" * 40,
     "ANXIN_VAULT_KEYS": "k2=00112233445566778899aabbccddeeff k1=ffeeddccbbaa99887766554433221100",
     "ANXIN_LOOKUP_KEY": "l" * 40,
     "ANXIN_DATABASE_URL": "postgresql://anxin:hunter2-hunter2@db.example/anxin",
@@ -40,6 +42,12 @@ NEEDED = {
     "CARD_SYSTEM_URL",
     "CARD_SYSTEM_KEY_ID",
     "CARD_SYSTEM_SECRET",
+    "SMS_URL",
+    "SMS_KEY_ID",
+    "SMS_SECRET",
+    "BANK_CHECK_URL",
+    "BANK_CHECK_KEY_ID",
+    "BANK_CHECK_SECRET",
     "VAULT_KEYS",
     "LOOKUP_KEY",
 }
@@ -69,6 +77,10 @@ def production(tmp_path: Path) -> dict[str, str]:
         "ANXIN_WECHAT_RECEIPT_TEMPLATE": "template",
         "ANXIN_CARD_SYSTEM_URL": "https://cards.example",
         "ANXIN_CARD_SYSTEM_KEY_ID": "anxin",
+        "ANXIN_SMS_URL": "https://texts.example",
+        "ANXIN_SMS_KEY_ID": "anxin",
+        "ANXIN_BANK_CHECK_URL": "https://banks.example",
+        "ANXIN_BANK_CHECK_KEY_ID": "anxin",
         **SECRETS,
     }
 
@@ -183,6 +195,16 @@ def test_production_refuses_to_start_without_any_one_of_its_settings(
         ("CARD_SYSTEM", "sandbox", "refused in production"),
         ("WECHAT", "maybe", "not sandbox or real"),
         ("CARD_SYSTEM", "maybe", "not sandbox or real"),
+        *(
+            (f"{party}{end}", value, told)
+            for party in ("SMS", "BANK_CHECK")
+            for end, value, told in (
+                ("", "sandbox", "refused in production"),
+                ("", "maybe", "not sandbox or real"),
+                ("_SECRET", "c" * 31, "shorter than 32"),
+                ("_URL", "http://elsewhere.example", "must be https"),
+            )
+        ),
         ("PUBLIC_URL", "http://anxin.example", "must be https"),
         ("CARD_SYSTEM_URL", "http://cards.example", "must be https"),
         ("DATABASE_URL", "mysql://root:hunter2@db/anxin", "does not begin with"),
@@ -271,7 +293,13 @@ def test_no_secret_is_shown_when_settings_are_printed(production: dict[str, str]
     for secret in (*" ".join(SECRETS.values()).split(), "hunter2", "PRIVATE KEY", "BEGIN"):
         assert secret not in shown
     deps = build_deps(settings)
-    shown = repr(deps.settings) + repr(deps.database) + repr(deps.pays) + repr(deps.card_system)
+    shown = (
+        repr(deps.settings)
+        + repr(deps.database)
+        + repr(deps.pays)
+        + repr(deps.card_system)
+        + repr(deps.texts)
+    )
     deps.database.close()
     deps.speech.close()
     for secret in (*" ".join(SECRETS.values()).split(), "hunter2", "PRIVATE KEY"):
@@ -283,6 +311,8 @@ def test_no_secret_is_shown_when_settings_are_refused(production: dict[str, str]
         "ANXIN_SESSION_KEYS": "tooshort-session",
         "ANXIN_WECHAT_APIV3_KEY": "tooshort-apiv3",
         "ANXIN_CARD_SYSTEM_SECRET": "tooshort-card",
+        "ANXIN_SMS_SECRET": "tooshort-sms",
+        "ANXIN_BANK_CHECK_SECRET": "tooshort-bank",
         "ANXIN_DATABASE_URL": "mysql://root:hunter2@db/anxin",
     }
     told = "\n".join(faults(production | short))
