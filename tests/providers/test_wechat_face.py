@@ -1,0 +1,380 @@
+"""WeChat's face check over HTTP: passed only on its server's word, for exactly who it was begun for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from app.domain.clock import FakeClock
+from app.ports import OutsideError, Refused, RemoteCheck, RemoteReason, RemoteResult, Unavailable, Unknown
+from app.providers.sandbox.people import citizens
+from app.providers.wechat import WeChatApi
+from app.providers.wechat_face import OUTCOMES, WeChatFace, cert_hash
+from app.providers.wechat_face_codes import reason_of
+from app.providers.wechat_wire import WeChatWire
+from tests.providers.adapters import SHORT, wechat_config
+from tests.providers.fault_server import FaultServer, closed_port, http_answer, scripted
+from tests.sandbox_server import Sandbox, sandbox_keys
+
+NAME, ID_NUMBER = "王秀英", "440106195003120111"
+NO_PICTURE = next(one for one in citizens() if not one.picture)
+_sequences = itertools.count(1)
+
+
+def a_sequence() -> str:
+    return f"chk_{next(_sequences):026d}"
+
+
+@pytest.fixture
+def face(wechat: WeChatApi) -> WeChatFace:
+    return WeChatFace(wechat.wire)
+
+
+@pytest.fixture
+def amy(sandbox: Sandbox) -> str:
+    return sandbox.openid("amy")
+
+
+class Check:
+    """One check that was begun for amy as 王秀英, unless something is said to be different."""
+
+    def __init__(self, face: WeChatFace, person: str, **changes: str) -> None:
+        self._face = face
+        self.facts = {
+            "sequence": a_sequence(),
+            "name": NAME,
+            "id_number": ID_NUMBER,
+            "openid": person,
+        } | changes
+        self.begun: RemoteCheck = face.begin(**self.facts)
+
+    def result(self, **changes: str) -> RemoteResult:
+        return self._face.result(**({"check_id": self.begun.verify_id} | self.facts | changes))
+
+
+# --- the digest ---
+
+
+def test_the_certificates_digest_is_that_of_the_official_example() -> None:
+    told = "3c241f7ff324977aeb91f173bb2a7b06569e6fd784d5573db34a636d8671108b"
+    assert cert_hash("张三", "310101199801011234") == told
+
+
+# --- results ---
+
+
+def test_a_face_that_fits_passes(face: WeChatFace, sandbox: Sandbox, amy: str) -> None:
+    check = Check(face, amy)
+    assert check.begun.expires_in == 3600 and 0 < len(check.begun.verify_id) <= 256
+    assert sandbox.facial_verify(check.begun.verify_id, person="amy") == "requestFacialVerify:ok"
+    for _ in range(2):  # asking again is safe
+        assert check.result() == RemoteResult(True, 10000)
+    assert check.result().reason is RemoteReason.PASSED
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "reason", "phone_says_ok"),
+    [
+        ("fail", 10004, RemoteReason.OTHER_PERSON, True),
+        ("dark", 10002, RemoteReason.BAD_CAPTURE, True),
+        ("cancel", 90002, RemoteReason.CANCELLED, False),
+        ("no_camera", 90008, RemoteReason.NO_PERMISSION, False),
+        ("timeout", 90107, RemoteReason.TIMED_OUT, False),
+        ("unsupported", 90001, RemoteReason.DEVICE, False),
+        ("network", 90007, RemoteReason.NETWORK, False),
+        ("fault", 90199, RemoteReason.FAULT, False),
+    ],
+)
+def test_everything_else_does_not_and_says_why(
+    face: WeChatFace,
+    sandbox: Sandbox,
+    amy: str,
+    action: str,
+    code: int,
+    reason: RemoteReason,
+    phone_says_ok: bool,
+) -> None:
+    check = Check(face, amy)
+    assert sandbox.facial_verify(check.begun.verify_id, action).endswith(":ok") is phone_says_ok
+    assert check.result() == RemoteResult(False, code) and check.result().reason is reason
+
+
+def test_the_phones_word_alone_proves_nothing(face: WeChatFace, amy: str) -> None:
+    check = Check(face, amy)  # and the phone now claims success, without anybody having looked
+    assert not check.result().passed and check.result().reason is RemoteReason.UNFINISHED
+
+
+def test_another_persons_number_does_not_pass_with_the_right_face(
+    face: WeChatFace, sandbox: Sandbox, amy: str
+) -> None:
+    check = Check(face, amy, name="李小红")
+    sandbox.facial_verify(check.begun.verify_id)
+    assert check.result() == RemoteResult(False, 10003)
+    assert check.result().reason is RemoteReason.OTHER_PERSON
+
+
+def test_a_person_without_a_picture_on_file_is_told_apart_from_a_stranger(
+    face: WeChatFace, sandbox: Sandbox, amy: str
+) -> None:
+    check = Check(face, amy, name=NO_PICTURE.name, id_number=NO_PICTURE.id_number)
+    sandbox.facial_verify(check.begun.verify_id)
+    assert check.result().reason is RemoteReason.NOT_ON_FILE
+
+
+@pytest.mark.parametrize("code", [10001, 10045, 90018, 12345, -7])
+def test_a_code_nobody_knows_is_a_fault_and_never_a_pass(code: int) -> None:
+    assert reason_of(code) is RemoteReason.FAULT
+
+
+# --- bound to its beginning ---
+
+
+def test_a_result_is_told_only_to_who_names_all_it_was_begun_with(
+    face: WeChatFace, sandbox: Sandbox, amy: str
+) -> None:
+    check, other = Check(face, amy), Check(face, sandbox.openid("bob"))
+    for begun in (check, other):
+        sandbox.facial_verify(begun.begun.verify_id)
+    for changes in (
+        {"openid": sandbox.openid("bob")},
+        {"name": "李小红"},
+        {"id_number": "440106194809260223"},
+        {"sequence": other.facts["sequence"]},
+        {"check_id": other.begun.verify_id},
+        {"check_id": "nothing"},
+        {"check_id": "\ud800"},
+    ):
+        with pytest.raises(Refused):
+            check.result(**changes)
+    assert check.result().passed
+
+
+def test_a_check_is_made_by_its_own_person_once_and_within_the_hour(
+    face: WeChatFace, sandbox: Sandbox, clock: FakeClock, amy: str
+) -> None:
+    check, late = Check(face, amy), Check(face, amy)
+    assert "fail" in sandbox.facial_verify(check.begun.verify_id, person="bob")
+    assert "ok" in sandbox.facial_verify(check.begun.verify_id, "fail", person="amy")
+    assert "fail" in sandbox.facial_verify(check.begun.verify_id, "pass", person="amy")
+    assert not check.result().passed
+    clock.tick(seconds=3600)
+    assert "fail" in sandbox.facial_verify(late.begun.verify_id)
+    assert late.result().reason is RemoteReason.UNFINISHED
+    assert "fail" in sandbox.facial_verify("nothing")
+
+
+def test_a_sequence_is_used_once_also_by_twenty_at_once(face: WeChatFace, sandbox: Sandbox, amy: str) -> None:
+    sequence = a_sequence()
+
+    def begin(_number: int) -> bool:
+        try:
+            face.begin(sequence, NAME, ID_NUMBER, amy)
+        except Refused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(10) as pool:
+        assert sum(pool.map(begin, range(20))) == 1
+
+
+@pytest.mark.parametrize("sequence", ["", "four", "x" * 33, "chk 00001", "chk_é0001", "chk_00001\n"])
+def test_a_sequence_wechat_would_not_take_is_our_mistake(face: WeChatFace, amy: str, sequence: str) -> None:
+    with pytest.raises(ValueError, match="sequence"):
+        face.begin(sequence, NAME, ID_NUMBER, amy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"name": ""}, "84006"),
+        ({"id_number": ""}, "84006"),
+        ({"id_number": "44010619500312011x"}, "40097"),
+        ({"openid": "o-unknown"}, "40003"),
+        ({"name": "\ud800"}, "not_text"),
+        ({"id_number": "\udfff"}, "not_text"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(
+    face: WeChatFace, amy: str, changes: dict[str, str], code: str
+) -> None:
+    with pytest.raises(Refused) as refused:
+        Check(face, amy, **changes)
+    assert refused.value.code == code
+
+
+@pytest.mark.parametrize("body", [{}, {"out_seq_no": "chk_000001"}, [], {"openid": 1}])
+def test_the_sandbox_takes_only_the_documented_shape(sandbox: Sandbox, wechat: WeChatApi, body: Any) -> None:
+    for path in ("getverifyid", "queryverifyinfo"):
+        with pytest.raises(Refused):
+            wechat.wire.call(f"/cityservice/face/identify/{path}", body, "face", OUTCOMES)
+
+
+# --- how calls end ---
+
+
+@pytest.fixture
+def lonely(fault_server: FaultServer, clock: FakeClock) -> Iterator[WeChatFace]:
+    wire = WeChatWire(wechat_config(fault_server.base_url, sandbox_keys(), timeouts=SHORT), clock)
+    yield WeChatFace(wire)
+    wire.close_connections()
+
+
+def answering(server: FaultServer, answer: bytes | dict[str, Any]) -> None:
+    """Tokens are given, and every other request is answered so."""
+    token = http_answer(200, b'{"access_token":"t","expires_in":7200}')
+    raw = answer if isinstance(answer, bytes) else http_answer(200, json.dumps(answer).encode())
+    server.then = lambda request: token if b"stable_token" in request.split(b"\r\n")[0] else raw
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"errcode": 0, "errmsg": "ok"},
+        {"verify_ret": 10000},  # passed needs both, each said
+        {"errcode": False, "verify_ret": 10000},
+        {"errcode": 0, "verify_ret": "10000"},
+        {"errcode": 0, "verify_ret": 10000.5},
+        {"errcode": None, "verify_ret": 10000},
+        {"errcode": 99999, "verify_ret": 10000},
+        http_answer(200, b"<html>"),
+        http_answer(500, b'{"errcode":0,"verify_ret":10000}'),
+        http_answer(302, b"", Location="https://elsewhere.example/"),
+    ],
+    ids=str,
+)
+def test_an_answer_that_is_not_plainly_a_result_is_unknown(
+    lonely: WeChatFace, fault_server: FaultServer, answer: bytes | dict[str, Any]
+) -> None:
+    answering(fault_server, answer)
+    with pytest.raises(Unknown):
+        lonely.result("verify", a_sequence(), NAME, ID_NUMBER, "o1")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"errcode": 0, "expires_in": 3600},
+        {"errcode": 0, "verify_id": "", "expires_in": 3600},
+        {"errcode": 0, "verify_id": "v" * 257, "expires_in": 3600},
+        {"errcode": 0, "verify_id": "v", "expires_in": 0},
+        {"verify_id": "v", "expires_in": 3600},
+    ],
+    ids=str,
+)
+def test_a_beginning_without_a_usable_id_is_unknown(
+    lonely: WeChatFace, fault_server: FaultServer, answer: dict[str, Any]
+) -> None:
+    answering(fault_server, answer)
+    with pytest.raises(Unknown, match="answer_shape"):
+        lonely.begin(a_sequence(), NAME, ID_NUMBER, "o1")
+
+
+@pytest.mark.parametrize("code", sorted(OUTCOMES))
+def test_every_listed_errcode_ends_a_check_as_the_table_says(
+    lonely: WeChatFace, fault_server: FaultServer, code: int
+) -> None:
+    answering(fault_server, {"errcode": code})
+    for call in (
+        lambda: lonely.begin(a_sequence(), NAME, ID_NUMBER, "o1"),
+        lambda: lonely.result("verify", a_sequence(), NAME, ID_NUMBER, "o1"),
+    ):
+        with pytest.raises(OutsideError) as ended:
+            call()
+        assert type(ended.value) is OUTCOMES[code] and ended.value.code == str(code)
+
+
+@pytest.mark.parametrize("then", ["reset", "close", "hang", "drip", "half"])
+def test_without_a_token_nothing_was_begun_and_without_an_answer_nobody_knows(
+    lonely: WeChatFace, fault_server: FaultServer, then: str
+) -> None:
+    fault_server.then = then
+    with pytest.raises(Unavailable, match="token_no_answer"):
+        lonely.begin(a_sequence(), NAME, ID_NUMBER, "o1")
+    answering(fault_server, {"errcode": -1})
+    with pytest.raises(Unavailable, match="-1"):
+        lonely.begin(a_sequence(), NAME, ID_NUMBER, "o1")  # the token is there now
+    fault_server.then = then
+    with pytest.raises(Unknown, match="no_answer"):
+        lonely.begin(a_sequence(), NAME, ID_NUMBER, "o1")
+
+
+def test_a_token_that_was_reset_is_renewed_once_and_the_check_goes_on(
+    face: WeChatFace, sandbox: Sandbox, amy: str
+) -> None:
+    check = Check(face, amy)
+    sandbox.ask("/sandbox/tokens/expire")
+    sandbox.facial_verify(check.begun.verify_id)
+    assert check.result().passed
+
+
+def test_a_token_that_stays_stale_is_not_renewed_for_ever(
+    lonely: WeChatFace, fault_server: FaultServer
+) -> None:
+    for code in (40001, 40014, 42001):
+        scripted(
+            fault_server,
+            lambda line, code=code: (
+                {"access_token": "t", "expires_in": 7200} if b"stable" in line else {"errcode": code}
+            ),
+        )
+        before = len(fault_server.requests)
+        with pytest.raises(Unavailable, match=str(code)):
+            lonely.result("verify", a_sequence(), NAME, ID_NUMBER, "o1")
+        assert len(fault_server.requests) - before <= 4
+
+
+@pytest.mark.parametrize(
+    ("mode", "outcome"), [("refuses", Unavailable), ("silent", Unknown), ("lost", Unknown)]
+)
+def test_faces_that_are_out_say_how_sure_it_is_and_a_new_sequence_begins_again(
+    face: WeChatFace, sandbox: Sandbox, amy: str, mode: str, outcome: type[OutsideError]
+) -> None:
+    sandbox.outage("faces", mode)
+    with pytest.raises(outcome):
+        Check(face, amy)
+    sandbox.outage("faces", "none")
+    check = Check(face, amy)
+    sandbox.facial_verify(check.begun.verify_id)
+    sandbox.outage("faces", mode)
+    with pytest.raises(outcome):
+        check.result()
+    sandbox.outage("faces", "none")
+    assert check.result().passed
+
+
+def test_no_name_or_number_reaches_a_log_an_address_or_an_error(
+    face: WeChatFace,
+    lonely: WeChatFace,
+    sandbox: Sandbox,
+    fault_server: FaultServer,
+    amy: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    Check(face, amy).result()
+    told = ""
+    answering(fault_server, {"errcode": 84001})
+    for then in (fault_server.then, "reset", http_answer(200, b"<html>")):
+        fault_server.then = then
+        for call in (
+            lambda: lonely.begin(a_sequence(), NAME, ID_NUMBER, "o1"),
+            lambda: lonely.result("v", a_sequence(), NAME, ID_NUMBER, "o1"),
+        ):
+            with pytest.raises(OutsideError) as ended:
+                call()
+            told += "".join(traceback.format_exception(ended.value))
+    nowhere = WeChatFace(WeChatWire(wechat_config(closed_port(), sandbox.keys), sandbox.clock))
+    with pytest.raises(Unavailable) as ended:
+        nowhere.begin(a_sequence(), NAME, ID_NUMBER, amy)
+    told += "".join(traceback.format_exception(ended.value))
+    told += "".join(str(request.split(b"\r\n")[0]) for request in fault_server.requests)
+    everything = told + caplog.text + "".join(str(record.__dict__) for record in caplog.records)
+    for secret in (NAME, ID_NUMBER, cert_hash(NAME, ID_NUMBER), amy):
+        assert secret not in everything
