@@ -58,6 +58,7 @@ class WeChatSettings:
     app_secret: str = field(default="", repr=False)
     merchant: Merchant = Merchant()
     receipt_template: str = "anxin-receipt"
+    device_template: str = "anxin-device"  # "": nobody is told of a new device in WeChat
     notice_window_seconds: int = 300
 
 
@@ -262,6 +263,7 @@ class _Reader:
             app_secret=self.text("WECHAT_APP_SECRET"),
             merchant=self._merchant("WECHAT"),
             receipt_template=self.text("WECHAT_RECEIPT_TEMPLATE"),
+            device_template=self.text("WECHAT_DEVICE_TEMPLATE", ""),
             notice_window_seconds=window,
         )
 

@@ -8,15 +8,19 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from itsdangerous import BadSignature, Signer
+from sqlalchemy import Connection
 
 from app.config import Settings
+from app.domain.orders import Topic
 from app.errors import AppError
+from app.flows import rates
 from app.flows.deps import Deps
 from app.ports import Refused, Unavailable, Unknown
-from app.store import people
+from app.store import devices, outbox, people
 from app.store.people import Actor
 
 LONGEST_TOKEN = 256
+LOGINS_PER_ADDRESS = 60  # a minute: a village may stand behind one address
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +43,18 @@ def sign(settings: Settings, session_id: str) -> str:
     return _signer(settings.session_keys).sign(session_id).decode()
 
 
-def login(deps: Deps, code: str, channel: str) -> Login:
+def login(
+    deps: Deps, code: str, channel: str, device: str | None = None, address: str | None = None
+) -> Login:
     """Exchange the code, find or make the person, open a session.
 
-    AppError login_refused for a bad or used code, login_unavailable when WeChat cannot be asked.
+    `device` is a random text the phone keeps; a new one beside one that is known is told to the person.
+    `address` is whom we are connected to. AppError login_refused for a bad or used code, login_unavailable
+    when WeChat cannot be asked, too_many_tries from an address that tries without end.
     """
     now = deps.clock.now()
+    if address is not None:
+        rates.spend(deps, f"login:address:{address}", LOGINS_PER_ADDRESS, timedelta(minutes=1))
     try:
         identity = deps.login.exchange(code)
     except Refused as no:
@@ -54,8 +64,17 @@ def login(deps: Deps, code: str, channel: str) -> Login:
     expires_at = now + timedelta(days=deps.settings.session_days)
     with deps.database.write() as tx:
         user_id = people.user_for(tx, deps.settings.wechat.app_id, identity, now)
-        session_id = people.open_session(tx, user_id, identity.openid, channel, now, expires_at)
+        device_id = None if device is None else _device(deps, tx, user_id, device, now)
+        session_id = people.open_session(tx, user_id, identity.openid, channel, now, expires_at, device_id)
     return Login(sign(deps.settings, session_id), user_id, expires_at)
+
+
+def _device(deps: Deps, tx: Connection, user_id: str, device: str, now: datetime) -> str:
+    """The device's id. One more device of a person is told to them: it may not be theirs."""
+    seen = devices.seen(tx, user_id, deps.vault.lookup(device, "device"), now)
+    if seen.unexpected:
+        outbox.add(tx, Topic.DEVICE_NEW, seen.id, now)
+    return seen.id
 
 
 def authenticate(deps: Deps, token: str) -> Actor:

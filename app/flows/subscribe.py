@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from app.flows.deps import Deps
 from app.flows.tell import RECEIPT
+from app.flows.tell_device import DEVICE
 from app.store import notices
 from app.store.people import Actor
 
-TEMPLATES = (RECEIPT,)
+TEMPLATES = (RECEIPT, DEVICE)
 
 
 def accept(deps: Deps, actor: Actor, names: Sequence[str]) -> None:
@@ -17,3 +18,10 @@ def accept(deps: Deps, actor: Actor, names: Sequence[str]) -> None:
     with deps.database.write() as tx:
         for name in sorted(set(names) & set(TEMPLATES)):
             notices.add_subscription(tx, actor.openid, name, deps.clock.now())
+
+
+def offered(deps: Deps) -> list[tuple[str, str]]:
+    """(our name, WeChat's template id) of what a person may be asked to accept."""
+    wechat = deps.settings.wechat
+    names = ((RECEIPT, wechat.receipt_template), (DEVICE, wechat.device_template))
+    return [(name, template_id) for name, template_id in names if template_id]

@@ -7,15 +7,14 @@ from app.domain.money import yuan_text
 from app.domain.orders import State, Topic
 from app.flows import views
 from app.flows.deps import Deps
-from app.flows.trouble import quarantine
-from app.flows.verdicts import Done, Later, Verdict
-from app.ports import Message, Refused, Unavailable, Unknown
-from app.store import cards, differences, notices, orders, outbox
+from app.flows.messages import send_once
+from app.flows.verdicts import Done, Verdict
+from app.ports import Message
+from app.store import cards, differences, orders
 from app.store.orders import Order
 from app.voice import replies
 
 RECEIPT = "receipt"
-QUOTA_USED_UP = "43101"  # not accepted in WeChat, or all that was accepted is sent (notes/wechat.md 3)
 
 
 def _words(topic: Topic, order: Order) -> str:
@@ -56,14 +55,10 @@ def stray_returned(deps: Deps, difference_id: str, work_id: str) -> Verdict:
 
 
 def _send(deps: Deps, work_id: str, order: Order, amount_fen: int, words: str) -> Verdict:
-    """One message, once. Without an answer it is not sent again: twice frightens more than never."""
+    """The receipt of an order, once."""
     now = deps.clock.now()
-    with deps.database.write() as tx:
+    with deps.database.read() as tx:
         card = cards.get(tx, order.card_id)
-        if not outbox.start_once(tx, work_id):
-            return Done("unknown")
-        if not notices.use_subscription(tx, order.payer_openid, RECEIPT, now):
-            return Done("not_subscribed")
     message = Message(
         openid=order.payer_openid,
         template_id=deps.settings.wechat.receipt_template,
@@ -76,21 +71,4 @@ def _send(deps: Deps, work_id: str, order: Order, amount_fen: int, words: str) -
             "phrase5": replies.phrase(words),
         },
     )
-    try:
-        deps.messages.send(message)
-    except Refused as no:
-        with deps.database.write() as tx:
-            if no.code == QUOTA_USED_UP:
-                notices.drop_subscription(tx, order.payer_openid, RECEIPT, now)
-            else:  # our template, page or field is wrong: the person's consent is not used up
-                notices.add_subscription(tx, order.payer_openid, RECEIPT, now)
-                quarantine(tx, "message_refused", no.code, f"{words} of {order.id}", now)
-        return Done(f"refused:{no.code}")
-    except Unavailable as not_sent:
-        with deps.database.write() as tx:
-            outbox.start_over(tx, work_id)
-            notices.add_subscription(tx, order.payer_openid, RECEIPT, now)
-        return Later(not_sent.code)
-    except Unknown:
-        return Done("unknown")
-    return Done("sent")
+    return send_once(deps, work_id, RECEIPT, message, f"{words} of {order.id}")

@@ -8,10 +8,11 @@ from app.domain.clock import business_day
 from app.domain.orders import State, Topic
 from app.flows import batch, settle
 from app.flows.deps import Deps
-from app.store import cases, conversations, notices, orders, outbox
+from app.store import cases, conversations, notices, orders, outbox, personal, rates, sessions
 
 BATCH = 500
 KEEP_TURNS = timedelta(days=7)
+KEEP_SESSIONS = timedelta(days=180)  # after their time is over: who logged in when, should a person ask
 _WORK_OF = {
     State.PAID: Topic.DELIVER,
     State.RETURNING_REST: Topic.REFUND,
@@ -21,7 +22,8 @@ _WORK_OF = {
 
 def sweep(deps: Deps) -> dict[str, int]:
     """Expire unpaid orders whose time is over, reopen the work of orders that hold money, close an
-    end-of-day file that is due, and call again about plans that are overdue.
+    end-of-day file that is due, forget what is kept for a time only (docs/RETENTION.md), and call again
+    about plans that are overdue.
 
     Returns counts: expired, reopened, forgotten turns, batches, overdue plans.
     """
@@ -37,6 +39,9 @@ def sweep(deps: Deps) -> dict[str, int]:
             if state in _WORK_OF:
                 reopened += outbox.reopen(tx, _WORK_OF[state], order_id, now)
         forgotten = conversations.forget_turns(tx, now - KEEP_TURNS)
+        sessions.forget(tx, now - KEEP_SESSIONS)
+        rates.forget(tx, now)
+        personal.mask_cards(tx, now)
         overdue_plans = len(cases.escalate_overdue(tx, now))
         for year in deps.calendar.unannounced(business_day(now)):
             notices.alarm(tx, "calendar_missing", str(year), "bring it by ANXIN_CALENDAR_DIR", now)

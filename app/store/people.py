@@ -73,6 +73,14 @@ def _user_by_unionid(tx: Connection, unionid: str | None) -> str | None:
     return tx.execute(statement).scalar()
 
 
+def openid_in(tx: Connection, app_id: str, user_id: str) -> str | None:
+    """Where messages of this app reach the person; None when they never used it, or are erased."""
+    mine = select(_identities.c.openid).where(
+        _identities.c.user_id == user_id, _identities.c.app_id == app_id
+    )
+    return tx.execute(mine.order_by(_identities.c.openid).limit(1)).scalar()
+
+
 def _new_user(tx: Connection, now: datetime) -> str:
     user_id = new_id(Kind.USER)
     tx.execute(insert(_users), {"id": user_id, "created_at": now})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, ColumnElement, select, update
+from sqlalchemy import ColumnElement, Connection, delete, select, update
 
 from app.store import models
 
@@ -29,9 +29,7 @@ class Login:
 
 
 def _live(user_id: str, now: datetime) -> ColumnElement[bool]:
-    return (
-        (_sessions.c.user_id == user_id) & _sessions.c.ended_at.is_(None) & (_sessions.c.expires_at > now)
-    )
+    return (_sessions.c.user_id == user_id) & _sessions.c.ended_at.is_(None) & (_sessions.c.expires_at > now)
 
 
 def live(tx: Connection, user_id: str, session_id: str, now: datetime) -> list[Login]:
@@ -65,3 +63,8 @@ def end_others(tx: Connection, user_id: str, session_id: str, now: datetime) -> 
     """End all of the person's logins but this one; returns how many."""
     others = update(_sessions).where(_live(user_id, now), _sessions.c.id != session_id)
     return tx.execute(others.values(ended_at=now)).rowcount
+
+
+def forget(tx: Connection, before: datetime) -> int:
+    """Drop the logins whose time was over before then; returns how many."""
+    return tx.execute(delete(_sessions).where(_sessions.c.expires_at < before)).rowcount

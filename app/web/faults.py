@@ -31,7 +31,10 @@ def render(fault: AppError) -> tuple[Response, int]:
         "next": fault.next,
         "request_id": g.get("request_id", "-"),
     }
-    return jsonify(body), fault.status
+    answer = jsonify(body)
+    if "after_seconds" in fault.facts:
+        answer.headers["Retry-After"] = str(fault.facts["after_seconds"])
+    return answer, fault.status
 
 
 def install(app: Flask) -> None:

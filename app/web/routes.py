@@ -10,6 +10,7 @@ from app.web import (
     conversation,
     edge,
     faults,
+    me,
     ops,
     orders,
     page,
@@ -23,7 +24,7 @@ def install(app: APIFlask, sandbox_url: str | None) -> None:
     """Register every blueprint, the edge around them and the rendering of faults."""
     edge.install(app)
     faults.install(app)
-    for story in (sessions, conversation, cards, orders, subscriptions, callbacks, ops, page):
+    for story in (sessions, me, conversation, cards, orders, subscriptions, callbacks, ops, page):
         app.register_blueprint(story.bp)
     if sandbox_url is not None:
         app.register_blueprint(sandbox_phone.blueprint(sandbox_url))

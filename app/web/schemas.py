@@ -39,6 +39,9 @@ class Shape(BaseModel):
 class LoginIn(Shape):
     code: str = Field(min_length=1, max_length=128)
     channel: Literal["mini_program", "h5"] = "mini_program"
+    device: str | None = Field(
+        None, min_length=8, max_length=64, description="Random; made once and kept by this installation"
+    )
 
 
 class ChoiceIn(Shape):

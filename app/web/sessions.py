@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
+from flask import request
 
 from app.domain.clock import iso
 from app.flows import login, views
@@ -17,14 +18,14 @@ bp = APIBlueprint("sessions", __name__, url_prefix="/api/v1", tag="Sessions")
 @bp.post("/sessions")
 @bp.doc(
     summary="Exchange WeChat's one-time code for our session token",
-    responses={401: "Refused", 503: "WeChat silent"},
+    responses={401: "Refused", 429: "Too many from this address", 503: "WeChat silent"},
     security=[],
 )
 @bp.input(schemas.LoginIn, location="json", arg_name="told")
 @bp.output(schemas.SessionOut)
 @public
 def open_session(told: schemas.LoginIn) -> dict[str, Any]:
-    opened = login.login(deps(), told.code, told.channel)
+    opened = login.login(deps(), told.code, told.channel, told.device, request.remote_addr)
     return {
         "token": opened.token,
         "expires_at": iso(opened.expires_at),

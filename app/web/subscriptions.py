@@ -7,7 +7,6 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from app.flows import subscribe
-from app.flows.tell import RECEIPT
 from app.web import schemas
 from app.web.edge import actor, deps
 
@@ -18,7 +17,7 @@ bp = APIBlueprint("subscriptions", __name__, url_prefix="/api/v1", tag="Messages
 @bp.doc(summary="Which templates to ask for")
 @bp.output(schemas.TemplatesOut)
 def list_templates() -> dict[str, Any]:
-    return {"templates": [{"name": RECEIPT, "template_id": deps().settings.wechat.receipt_template}]}
+    return {"templates": [{"name": name, "template_id": known} for name, known in subscribe.offered(deps())]}
 
 
 @bp.post("/subscriptions")

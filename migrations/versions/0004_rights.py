@@ -46,9 +46,7 @@ def upgrade() -> None:
         sa.Column("channel", sa.String(length=16), nullable=False),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_consents_user_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consents")),
-        sa.UniqueConstraint(
-            "user_id", "purpose", "number", name=op.f("uq_consents_user_id_purpose_number")
-        ),
+        sa.UniqueConstraint("user_id", "purpose", "number", name=op.f("uq_consents_user_id_purpose_number")),
     )
     _append_only("consents")
     op.create_table(
@@ -73,21 +71,28 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_rate_counters_ends_at"), "rate_counters", ["ends_at"], unique=False)
     op.add_column("users", sa.Column("erased_at", sa.DateTime(timezone=True), nullable=True))
+    erased = sa.text("erased_at IS NOT NULL")
+    op.create_index(
+        "ix_users_erased_at", "users", ["erased_at"], postgresql_where=erased, sqlite_where=erased
+    )
     op.add_column("sessions", sa.Column("public_id", sa.String(length=32), nullable=True))
     _name_sessions()
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.alter_column("public_id", existing_type=sa.String(length=32), nullable=False)
         batch_op.create_unique_constraint(op.f("uq_sessions_public_id"), ["public_id"])
         batch_op.add_column(sa.Column("device_id", sa.String(length=32), nullable=True))
+        batch_op.create_index(op.f("ix_sessions_expires_at"), ["expires_at"], unique=False)
         batch_op.create_foreign_key(op.f("fk_sessions_device_id"), "devices", ["device_id"], ["id"])
 
 
 def downgrade() -> None:
     with op.batch_alter_table("sessions", schema=None) as batch_op:
         batch_op.drop_constraint(op.f("fk_sessions_device_id"), type_="foreignkey")
+        batch_op.drop_index(op.f("ix_sessions_expires_at"))
         batch_op.drop_column("device_id")
         batch_op.drop_constraint(op.f("uq_sessions_public_id"), type_="unique")
         batch_op.drop_column("public_id")
+    op.drop_index("ix_users_erased_at", "users")
     op.drop_column("users", "erased_at")
     op.drop_index(op.f("ix_rate_counters_ends_at"), table_name="rate_counters")
     op.drop_table("rate_counters")

@@ -8,19 +8,26 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     ForeignKey,
+    Index,
     Integer,
     String,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.models.base import ID, Moment, db
+
+# An index of erased people only, on both databases.
+_SOME = text("erased_at IS NOT NULL")
+_ERASED: dict[str, Any] = {"postgresql_where": _SOME, "sqlite_where": _SOME}
 
 
 class User(db.Model):  # type: ignore[name-defined,misc]
     """A person. Never addressed by openid: the same person has several."""
 
     __tablename__ = "users"
+    __table_args__ = (Index("ix_users_erased_at", "erased_at", **_ERASED),)
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     created_at: Mapped[datetime] = mapped_column(Moment)
     erased_at: Mapped[datetime | None] = mapped_column(Moment)  # only the number is left, for the books
@@ -47,7 +54,7 @@ class Session(db.Model):  # type: ignore[name-defined,misc]
     openid: Mapped[str] = mapped_column(String(128))
     channel: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(Moment)
-    expires_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
