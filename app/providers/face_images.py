@@ -1,8 +1,9 @@
-"""Bytes from a phone to upright pixels: only JPEG, PNG and WebP, one whole still picture and nothing behind it.
+"""Bytes from a phone to upright pixels: JPEG, PNG or WebP, one whole still picture and nothing behind it.
 
 The size is read from the header before anything is decoded. Bytes behind a picture's end are refused: they
 are how a file is made that one reader takes for a picture and another for an archive or a page (a "motion
-photo" with its film behind it is refused with them). Runs in a worker (numpy and Pillow load with the first picture).
+photo" with its film behind it is refused with them). Runs in a
+worker (numpy and Pillow load with the first picture).
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from app.errors import AppError
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
+Pixels: TypeAlias = "npt.NDArray[np.uint8]"  # height × width × 3, red green blue
 MAX_PHOTO_BYTES = 8 * 1024 * 1024
 MAX_FRAME_BYTES = 1024 * 1024
 MAX_SIDE = 12_000
@@ -60,7 +63,7 @@ def check_bytes(data: bytes, limits: Limits) -> str:
     raise AppError("face_image_format")
 
 
-def pixels(data: bytes, limits: Limits) -> np.ndarray:
+def pixels(data: bytes, limits: Limits) -> Pixels:
     """Upright RGB, uint8, height × width × 3, at most `limits.side` on the long side.
 
     Raise AppError face_image_empty, face_image_too_large (bytes), face_image_format, face_image_pixels (too
