@@ -119,7 +119,7 @@ def encrypt(key: PublicKey, message: bytes, scalar: Scalar = random_scalar) -> b
         stream = _derived(shared, len(message))
         if any(stream):
             break
-    return _written(_times(k, _BASE), _check_value(shared, message), _xor(message, stream))
+    return written(_times(k, _BASE), _check_value(shared, message), _xor(message, stream))
 
 
 def decrypt(key: PrivateKey, ciphertext: bytes) -> bytes:
@@ -134,7 +134,7 @@ def decrypt(key: PrivateKey, ciphertext: bytes) -> bytes:
     if not (isinstance(x, int) and isinstance(y, int)):
         raise malformed
     c1 = PublicKey(x, y)
-    if _written(c1, c3, c2) != ciphertext:  # a second spelling of the same
+    if written(c1, c3, c2) != ciphertext:  # a second spelling of the same
         raise malformed
     return decrypt_parts(key, c1, c3, c2)
 
@@ -186,7 +186,8 @@ def _derived(shared: PublicKey, length: int) -> bytes:
     return b"".join(blocks)[:length]
 
 
-def _written(c1: PublicKey, c3: bytes, c2: bytes) -> bytes:
+def written(c1: PublicKey, c3: bytes, c2: bytes) -> bytes:
+    """The DER of a ciphertext's three parts."""
     parts = (DerInteger(c1.x), DerInteger(c1.y), DerOctetString(c3), DerOctetString(c2))
     encoded: bytes = DerSequence(parts).encode()
     return encoded
