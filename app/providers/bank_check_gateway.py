@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
-from app.ports import Clock, Refused, Unavailable, Unknown
+from app.ports import Clock, Refused, Unknown
 from app.providers.signed_gateway import (
-    COMMON_OUTCOMES,
+    REQUEST_OUTCOMES,
     GatewayConfig,
     Outcomes,
     Party,
@@ -19,15 +19,11 @@ from app.providers.signed_gateway import (
 TARGET = "/bank-checks/v1/verifications"
 
 OUTCOMES: Outcomes = {
-    **COMMON_OUTCOMES,
+    **REQUEST_OUTCOMES,
     "card_blocked": Refused,
     "name_malformed": Refused,
     "id_number_malformed": Refused,
     "card_number_malformed": Refused,
-    "phone_malformed": Refused,
-    "request_id_malformed": Refused,
-    "conflict": Refused,  # this request id asked about somebody else before
-    "too_often": Unavailable,
 }
 PARTY = Party("bank check", "X-Bank", OUTCOMES)
 

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from app.ports import Clock, OutsideError, Unavailable, Unknown
+from app.ports import Clock, OutsideError, Refused, Unavailable, Unknown
 from app.providers.http import FILE_TIMEOUTS, Answer, HttpClient, Limits, Timeouts
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,15 @@ COMMON_OUTCOMES: Outcomes = {
     "nonce_used": Unavailable,
     "nonce_malformed": Unavailable,
     "internal": Unknown,
+}
+
+# The same for a gateway of single requests about a phone number (docs/IDENTITY_GATEWAYS.md).
+REQUEST_OUTCOMES: Outcomes = {
+    **COMMON_OUTCOMES,
+    "phone_malformed": Refused,
+    "request_id_malformed": Refused,
+    "conflict": Refused,  # this request id asked for something else before
+    "too_often": Unavailable,
 }
 
 Shape = TypeVar("Shape", bound=BaseModel)

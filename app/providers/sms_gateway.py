@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from app.ports import Clock, Refused, Unavailable, Unknown
+from app.ports import Clock, Refused, Unknown
 from app.providers.signed_gateway import (
-    COMMON_OUTCOMES,
+    REQUEST_OUTCOMES,
     GatewayConfig,
     Outcomes,
     Party,
@@ -19,14 +19,10 @@ from app.providers.signed_gateway import (
 TARGET = "/texts/v1/messages"
 
 OUTCOMES: Outcomes = {
-    **COMMON_OUTCOMES,
+    **REQUEST_OUTCOMES,
     "phone_refused": Refused,  # the person stopped our messages, or there is no such number
-    "phone_malformed": Refused,
     "template_unknown": Refused,
     "facts_malformed": Refused,
-    "request_id_malformed": Refused,
-    "conflict": Refused,  # this request id asked for something else before
-    "too_often": Unavailable,
 }
 PARTY = Party("text gateway", "X-Text", OUTCOMES)
 

@@ -28,6 +28,7 @@ LISTINGS = {
     "credits": "SELECT * FROM card_credits WHERE order_id = COALESCE(:order_id, order_id) ORDER BY rowid",
     "batches": "SELECT batch_id, json_array_length(lines) AS lines, received_at, due_at, done_at"
     " FROM card_batches ORDER BY rowid",
+    "faces": "SELECT verify_id, sequence, openid, expires_at, verify_ret FROM face_checks ORDER BY rowid",
     "outages": "SELECT who, mode FROM outages WHERE mode != 'none' ORDER BY who",
 }
 
