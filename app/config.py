@@ -84,6 +84,13 @@ class SpeechSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceSettings:
+    workers: int = 1
+    queue_limit: int = 8
+    timeout_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between installations."""
 
@@ -99,6 +106,7 @@ class Settings:
     bank_checks: GatewaySettings
     speech: SpeechSettings
     vault: VaultSettings = VaultSettings()  # seals personal columns
+    face: FaceSettings = FaceSettings()
     standby: Merchant | None = None  # takes new orders in an outage; the same app, another number
     breaker_reset_seconds: int = 60  # how long a channel that failed is left alone
     session_days: int = 30
@@ -106,6 +114,8 @@ class Settings:
     replica_url: str | None = field(default=None, repr=False)  # a streaming replica of database_url
     requests_at_once: int = 8  # worked on in one lane of one web worker's gate
     requests_waiting: int = 32  # in one lane; the next is told to come again
+    logins_per_minute: int = 60  # from one address: a village may stand behind it
+    trusted_proxies: int = 0  # how many reverse proxies of ours write X-Forwarded-For
     calendar_dir: Path | None = None  # years of the holiday calendar that are added or replaced
 
     @property
@@ -176,6 +186,7 @@ class _Reader:
             texts=self._gateway("SMS", production),
             bank_checks=self._gateway("BANK_CHECK", production),
             speech=self._speech(),
+            face=self._face(),
             vault=vault_settings(self.text, self.faults, production),
             standby=self._standby(),
             breaker_reset_seconds=self.number("BREAKER_RESET_SECONDS", 60, 1, 3600),
@@ -185,6 +196,8 @@ class _Reader:
             replica_url=self._replica_url(),
             requests_at_once=self.number("REQUESTS_AT_ONCE", 8, 1, 16),  # each may need a connection
             requests_waiting=self.number("REQUESTS_WAITING", 32, 2, 1000),
+            logins_per_minute=self.number("LOGINS_PER_MINUTE", 60, 1, 1_000_000),
+            trusted_proxies=self.number("TRUSTED_PROXIES", 0, 0, 8),
         )
         if production and not settings.public_url.startswith("https://"):
             self.faults.append("ANXIN_PUBLIC_URL must be https in production")
@@ -316,6 +329,13 @@ class _Reader:
         if production and url and not url.startswith("https://"):
             self.faults.append(f"ANXIN_{name}_URL must be https in production")
         return GatewaySettings(False, url, self.text(f"{name}_KEY_ID"), secret)
+
+    def _face(self) -> FaceSettings:
+        return FaceSettings(
+            workers=self.number("FACE_WORKERS", 1, 1, 64),
+            queue_limit=self.number("FACE_QUEUE", 8, 1, 1000),
+            timeout_seconds=self.number("FACE_TIMEOUT_SECONDS", 10, 1, 120),
+        )
 
     def _speech(self) -> SpeechSettings:
         engine = self.text("SPEECH_ENGINE", "whisper")

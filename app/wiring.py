@@ -12,9 +12,18 @@ from pathlib import Path
 
 from apiflask import APIFlask
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.cli import register as register_commands
-from app.config import REPOSITORY, FaultySettings, GatewaySettings, Merchant, Settings, SpeechSettings
+from app.config import (
+    REPOSITORY,
+    FaceSettings,
+    FaultySettings,
+    GatewaySettings,
+    Merchant,
+    Settings,
+    SpeechSettings,
+)
 from app.config_vault import VaultSettings
 from app.domain.clock import SystemClock
 from app.domain.orders import PRIMARY, STANDBY
@@ -26,6 +35,7 @@ from app.ports import Clock
 from app.providers.bank_check_gateway import BankCheckGateway
 from app.providers.barcode import ZxingBarcodes
 from app.providers.card_system_gateway import CardSystemGateway
+from app.providers.face_pool import FacePool
 from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create_keys
 from app.providers.signed_gateway import GatewayConfig
 from app.providers.sms_gateway import SmsGateway
@@ -66,6 +76,10 @@ def application(settings: Settings | None, deps: Deps | None, clock: Clock | Non
     openapi.install(app)
     routes.install(app, sandbox_url=deps.settings.wechat.api_url if deps.settings.wechat.sandbox else None)
     register_commands(app, lambda other, time: application(other, None, time))
+    if deps.settings.trusted_proxies:  # without: whoever we are connected to, whatever they write
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=deps.settings.trusted_proxies, x_proto=0, x_host=0
+        )
     at_once, waiting = deps.settings.requests_at_once, deps.settings.requests_waiting
     app.wsgi_app = Gate(app.wsgi_app, at_once, waiting)  # type: ignore[method-assign]
     return app
@@ -104,11 +118,16 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         texts=SmsGateway(_gateway_config(settings.texts), clock),
         bank_cards=BankCheckGateway(_gateway_config(settings.bank_checks), clock),
         speech=_speech_pool(settings.speech),
+        faces=_face_pool(settings.face),
         barcodes=ZxingBarcodes(),
         vault=Sm4Vault(settings.vault.keys, settings.vault.lookup_key),
         nudge=Hints(settings.data_dir).nudge,
     )
     return deps
+
+
+def _face_pool(face: FaceSettings) -> FacePool:
+    return FacePool(face.workers, face.queue_limit, face.timeout_seconds)
 
 
 def _speech_pool(speech: SpeechSettings) -> SpeechPool:

@@ -16,6 +16,7 @@ from app.ports import (
     Barcodes,
     CardSystem,
     Clock,
+    Faces,
     Fingerprints,
     Messages,
     RemoteFace,
@@ -55,6 +56,7 @@ class Deps:
     texts: Texts
     bank_cards: BankCards
     speech: Speech
+    faces: Faces
     barcodes: Barcodes
     vault: Vault
     nudge: Nudge = nobody_waits

@@ -1,9 +1,9 @@
 """The frames of one try: as many as asked, of one size, and no two of them the same picture.
 
 Two frames are the same when their small grey copies are, however they were encoded. Measured on 720p frames
-built from data/faces: a JPEG of quality 30 or more and a WebP of 50 are at most 0.010 apart; moving the phone by
-two pixels is at least 0.013, by four at least 0.023. A copy that was moved, turned, or shrunk with all of its
-set on purpose is *not* found here.
+built from data/faces: a JPEG of quality 30 or more and a WebP of 50 are at most 0.010 apart; moving the
+phone by two pixels is at least 0.013, by four at least 0.023. A copy that was moved, turned or shrunk on
+purpose (with all of its set) is *not* found here.
 """
 
 from __future__ import annotations

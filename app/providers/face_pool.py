@@ -1,4 +1,4 @@
-"""Looking at faces without making anybody wait: `app.ports.Faces` over worker processes with the models loaded."""
+"""Looking at faces without making anybody wait: `app.ports.Faces` over processes with the models loaded."""
 
 from __future__ import annotations
 
