@@ -66,6 +66,7 @@ class House:
             "ANXIN_DATA_DIR": str(self.data_dir),
             "ANXIN_PUBLIC_URL": self.base_url,
             "ANXIN_SANDBOX_URL": self.sandbox_url,
+            "ANXIN_LOGINS_PER_MINUTE": "100000",  # everybody in this house has one address
             **self.extra_env,
         }
 

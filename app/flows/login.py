@@ -20,7 +20,6 @@ from app.store import devices, outbox, people
 from app.store.people import Actor
 
 LONGEST_TOKEN = 256
-LOGINS_PER_ADDRESS = 60  # a minute: a village may stand behind one address
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,8 @@ def login(
     """
     now = deps.clock.now()
     if address is not None:
-        rates.spend(deps, f"login:address:{address}", LOGINS_PER_ADDRESS, timedelta(minutes=1))
+        most = deps.settings.logins_per_minute
+        rates.spend(deps, f"login:address:{address}", most, timedelta(minutes=1))
     try:
         identity = deps.login.exchange(code)
     except Refused as no:

@@ -12,18 +12,19 @@ import requests
 from sqlalchemy import text
 
 from app.domain.clock import FakeClock
-from app.flows.login import LOGINS_PER_ADDRESS
 from tests.conftest import DATABASES, database_url
 from tests.web.asking import fault_of
 from tests.world import Phone, World, running_world
 
 KNOWN, STRANGE = "device-known-01", "device-strange-2"
+LOGINS = 20  # a minute from one address
 _codes = itertools.count(1)
 
 
 @pytest.fixture(params=DATABASES)
 def world(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[World]:
-    with running_world(tmp_path, database_url(request, request.param, tmp_path), clock) as found:
+    url = database_url(request, request.param, tmp_path)
+    with running_world(tmp_path, url, clock, LOGINS_PER_MINUTE=str(LOGINS)) as found:
         yield found
 
 
@@ -168,7 +169,7 @@ def try_to_log_in(world: World) -> requests.Response:
 
 
 def test_an_address_that_guesses_logins_without_end_is_told_when_to_come_back(world: World) -> None:
-    asked = [try_to_log_in(world) for _each in range(LOGINS_PER_ADDRESS)]
+    asked = [try_to_log_in(world) for _each in range(LOGINS)]
     assert {fault_of(answer) for answer in asked} == {"login_refused"}
     world.clock.tick(seconds=20)
     refused = try_to_log_in(world)
@@ -181,13 +182,30 @@ def test_an_address_that_guesses_logins_without_end_is_told_when_to_come_back(wo
 
 
 def test_an_address_is_believed_from_the_connection_and_kept_as_a_hash(world: World) -> None:
-    for number in range(LOGINS_PER_ADDRESS + 1):
+    for number in range(LOGINS + 1):
         body = {"code": "guess", "channel": "h5"}
         headers = {"X-Forwarded-For": f"203.0.113.{number}"}
         last = requests.post(f"{world.base_url}/api/v1/sessions", json=body, headers=headers, timeout=10)
     assert fault_of(last) == "too_many_tries"
     ((bucket, count),) = stored(world, "SELECT bucket, count FROM rate_counters")
-    assert "127.0.0.1" not in bucket and count == LOGINS_PER_ADDRESS
+    assert "127.0.0.1" not in bucket and count == LOGINS
     world.clock.tick(minutes=2)
     world.sweep()
     assert stored(world, "SELECT count(*) FROM rate_counters") == [(0,)]
+
+
+def test_behind_a_proxy_of_ours_each_person_has_an_address_of_their_own(
+    tmp_path: Path, sqlite_template: Path, clock: FakeClock
+) -> None:
+    database = tmp_path / "anxin.db"
+    database.write_bytes(sqlite_template.read_bytes())
+    settings = {"LOGINS_PER_MINUTE": "1", "TRUSTED_PROXIES": "1"}
+    with running_world(tmp_path, f"sqlite:///{database}", clock, **settings) as world:
+        codes = []
+        for chain in ("203.0.113.1", "203.0.113.2", "198.51.100.9, 203.0.113.1"):  # what the caller wrote
+            body, headers = {"code": "guess", "channel": "h5"}, {"X-Forwarded-For": chain}
+            answer = requests.post(
+                f"{world.base_url}/api/v1/sessions", json=body, headers=headers, timeout=10
+            )
+            codes.append(fault_of(answer))
+    assert codes == ["login_refused", "login_refused", "too_many_tries"]
