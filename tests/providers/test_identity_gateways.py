@@ -223,6 +223,15 @@ def test_the_bank_keeps_nothing_of_what_it_was_asked(banks: BankCheckGateway, sa
     assert not any(str(fact) in str(row) for fact in asked_about().values())
 
 
+@pytest.mark.parametrize("person", citizens(), ids=str)
+def test_the_invented_people_have_numbers_with_right_check_digits(person: Citizen) -> None:
+    digits = [10 if digit == "X" else int(digit) for digit in person.id_number]
+    weights = [2**place % 11 for place in range(17, -1, -1)]  # GB 11643
+    assert sum(map(int.__mul__, digits, weights)) % 11 == 1
+    doubled = [int(digit) * (1 + place % 2) for place, digit in enumerate(reversed(person.bank_card))]
+    assert sum(value - 9 * (value > 9) for value in doubled) % 10 == 0  # Luhn
+
+
 # --- both, as signed gateways ---
 
 

@@ -133,6 +133,24 @@ def test_a_code_nobody_knows_is_a_fault_and_never_a_pass(code: int) -> None:
     assert reason_of(code) is RemoteReason.FAULT
 
 
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        ({90002, 90003, 90004, 90005, 90006}, RemoteReason.CANCELLED),
+        ({90008, 90009, 90010}, RemoteReason.NO_PERMISSION),
+        ({90011, 90013, 90014}, RemoteReason.BAD_CAPTURE),
+        ({90017, 90107}, RemoteReason.TIMED_OUT),
+        ({90001, 90109}, RemoteReason.DEVICE),
+        ({90007, 90012}, RemoteReason.NETWORK),
+        ({10003, 10004}, RemoteReason.OTHER_PERSON),
+        ({90018, 90104, 90105, 90110, 90199}, RemoteReason.FAULT),
+        ({10000}, RemoteReason.PASSED),
+    ],
+)
+def test_the_codes_of_the_official_page_mean_what_it_says(codes: set[int], reason: RemoteReason) -> None:
+    assert {reason_of(code) for code in codes} == {reason}
+
+
 # --- bound to its beginning ---
 
 
