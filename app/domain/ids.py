@@ -26,6 +26,8 @@ class Kind(StrEnum):
     BATCH = "bat"
     CONSENT = "con"
     DEVICE = "dev"
+    CODE = "cod"
+    CHALLENGE = "chl"
 
 
 _SHAPE = re.compile(r"[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}")

@@ -233,6 +233,7 @@ class Topic(StrEnum):
     RETURN_STRAY = "return_stray"  # subject: a difference whose money goes home
     STRAY_RETURNED = "stray_returned"  # the same: tell the person that it did
     SEND_BATCH = "send_batch"  # subject: an end-of-day file
+    ASK_RELATIVES = "ask_relatives"  # an elder asks for a co-confirmation
     DEVICE_NEW = "device_new"  # subject: a device a person logged in from, beside the one they had
 
 

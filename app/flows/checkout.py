@@ -10,6 +10,7 @@ from datetime import datetime
 
 from app.domain import limits
 from app.domain.cities import IdentityRule
+from app.domain.identity import CHECK_WINDOW
 from app.domain.ids import Kind, new_id
 from app.domain.orders import (
     CONFIRMATION_WINDOW,
@@ -23,10 +24,11 @@ from app.domain.orders import (
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import channels, settle, views
+from app.flows import channels, check_screens, settle, views
 from app.flows.deps import Deps
+from app.flows.risk_of import risk_of
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
-from app.store import cards, orders
+from app.store import cards, checks, orders
 from app.store.cards import Card
 from app.store.orders import Order
 from app.store.people import Actor
@@ -46,6 +48,9 @@ def view(deps: Deps, order: Order, payment: dict[str, str] | None = None) -> Ord
     """Render an order as it stands now."""
     with deps.database.read() as tx:
         card = cards.get(tx, order.card_id)
+        check = checks.find(tx, order.id) if order.state is State.AWAITING_CHECK else None
+    if check is not None:
+        return OrderView(order, card, check_screens.screen(deps.city, order, card, check))
     return OrderView(
         order, card, views.order_screen(deps.city, order, card, deps.clock.now(), payment, deps.calendar)
     )
@@ -125,7 +130,7 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
     Repeating is safe: WeChat's prepay is re-entrant by order id. AppError: order_not_found,
     read_back_changed, order_over, real_name_required, balance_ceiling, card_blocked, card_other_city (the
     partner's cards are no longer taken), card_system_unavailable, payment_unavailable (confirm again),
-    payment_refused (the order is cancelled).
+    payment_refused (the order is cancelled). Where a check is needed first, its screen is shown instead.
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
@@ -139,15 +144,27 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
         return view(deps, settle.expire(deps, order, now))
     if order.state is State.AWAITING_CONFIRMATION:
         _check_card(deps, card, order.amount_fen)
-        with deps.database.write() as tx:
-            changes = {"expires_at": now + PAYMENT_WINDOW}
-            try:
-                order, _moved = orders.advance(tx, order, Event.CONFIRMED, now, changes)
-            except InvalidTransition:
-                raise AppError("order_over") from None
+        order = _confirmed(deps, actor, order, now)
+    elif order.state is State.AWAITING_CHECK:
+        return view(deps, order)
     else:
         order = settle.ask_wechat(deps, order, now)  # confirmed before: never offer to pay twice
     return _ask_for_payment(deps, order, card, now)
+
+
+def _confirmed(deps: Deps, actor: Actor, order: Order, now: datetime) -> Order:
+    """To the payment, or first to the check that the risk rule asks for: decided and written as one."""
+    with deps.database.write() as tx:
+        risk = risk_of(deps, tx, actor, order, now)
+        window = CHECK_WINDOW if risk.ways else PAYMENT_WINDOW
+        event = Event.CHECK_REQUIRED if risk.ways else Event.CONFIRMED
+        try:
+            order, _moved = orders.advance(tx, order, event, now, {"expires_at": now + window})
+        except InvalidTransition:
+            raise AppError("order_over") from None
+        if risk.ways:
+            checks.open_once(tx, order.id, order.user_id, risk, now)
+    return order
 
 
 def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from app.domain.orders import Topic
-from app.flows import batch, deliver, refunds, tell, tell_device, watch
+from app.flows import batch, check_relative, deliver, refunds, tell, tell_device, watch
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.store import notices, outbox
@@ -25,6 +25,7 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.RETURN_STRAY: lambda deps, work: refunds.stray(deps, work.subject),
     Topic.STRAY_RETURNED: lambda deps, work: tell.stray_returned(deps, work.subject, work.id),
     Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work),
+    Topic.ASK_RELATIVES: lambda deps, work: check_relative.tell_relatives(deps, work.subject),
     Topic.DEVICE_NEW: lambda deps, work: tell_device.device_new(deps, work.subject, work.id),
     Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),

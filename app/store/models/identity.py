@@ -14,7 +14,7 @@ from app.store.models.base import ID, Moment, db
 
 
 class IdentityCheck(db.Model):  # type: ignore[name-defined,misc]
-    """What one order needs before it may be paid: `ways` lists sets of factors, any one of which is enough."""
+    """What one order needs before it may be paid: any one of `ways`, each a set of factors, is enough."""
 
     __tablename__ = "identity_checks"
     order_id: Mapped[str] = mapped_column(ID, ForeignKey("orders.id"), primary_key=True)
@@ -70,7 +70,7 @@ class FrameSeen(db.Model):  # type: ignore[name-defined,misc]
 
 
 class OneTimeCode(db.Model):  # type: ignore[name-defined,misc]
-    """A code that was sent or handed out: kept as a keyed hash, bound to what it is for, few tries, one use."""
+    """A code that was sent or handed out, as a keyed hash: bound to what it is for, few tries, one use."""
 
     __tablename__ = "one_time_codes"
     __table_args__ = (Index("ix_one_time_codes_user_id_purpose", "user_id", "purpose"),)

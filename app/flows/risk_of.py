@@ -1,0 +1,33 @@
+"""What is known about a payment, put before the risk rule."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+
+from sqlalchemy import Connection
+
+from app.domain.clock import SHANGHAI, business_day
+from app.domain.risk import Risk, Signals, assess, thresholds
+from app.flows.deps import Deps
+from app.store import checks
+from app.store.orders import Order
+from app.store.people import Actor
+
+
+def risk_of(deps: Deps, tx: Connection, actor: Actor, order: Order, now: datetime) -> Risk:
+    """What confirming this order needs, decided from the rows as they are in this transaction."""
+    day_start = datetime.combine(business_day(now), time(), SHANGHAI).astimezone(UTC)
+    known = checks.facts(tx, order, actor.device_id, day_start, now)
+    days = deps.city.entry.identity_days
+    proven = known.entry_passed_at is not None and (days is None or (now - known.entry_passed_at).days < days)
+    seen = Signals(
+        amount_fen=order.amount_fen,
+        today_fen=known.today_fen,
+        hour=now.astimezone(SHANGHAI).hour,
+        card_age=now - known.card_bound_at,
+        device_age=None if known.device_seen_at is None else now - known.device_seen_at,
+        relative_age=None,  # a relative's own orders come with the family's stories
+        first_in_city=not known.paid_before,
+        entry_proven=proven,
+    )
+    return assess(deps.city, thresholds(deps.city, known.own), seen)
