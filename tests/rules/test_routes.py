@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,6 +43,7 @@ class Belongings:
     card_id: str
     order: dict[str, Any]
     conversation_id: str
+    session_id: str
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def turn(answer: tuple[int, str], choice: str = "home", **more: str) -> Ask:
 
 
 NO_ORDER, NO_CARD = (404, "order_not_found"), (404, "card_not_found")
+NO_SESSION = (404, "session_not_found")
 # Every route behind a session, with each way it takes an id. A new route must be put here.
 NAMES: dict[str, list[Ask]] = {
     "sessions.end_session": [],
@@ -104,6 +107,18 @@ NAMES: dict[str, list[Ask]] = {
     "orders.confirm_order": [
         Ask(order_path("/confirm"), lambda theirs: {"read_back": theirs.order["read_back"]}, NO_ORDER)
     ],
+    "me.list_consents": [],
+    "me.give_consent": [],  # a purpose is a word of ours, and the consent one's own
+    "me.withdraw_consent": [
+        Ask(lambda _: "/api/v1/me/consents/another", lambda _: None, (404, "consent_unknown"))
+    ],
+    "me.list_sessions": [],
+    "me.end_session": [
+        Ask(lambda theirs: f"/api/v1/me/sessions/{theirs.session_id}", lambda _: None, NO_SESSION)
+    ],
+    "me.end_other_sessions": [],
+    "me.export": [],
+    "me.erase": [],  # its token is bound to one session: tests/web/test_rights.py
     "orders.payment_result": [Ask(order_path("/payment-result"), lambda _: {"result": "ok"}, NO_ORDER)],
 }
 
@@ -122,7 +137,7 @@ def behind_a_session(world: World) -> list[tuple[str, str]]:
     """(method, address) of every route that is not on the list."""
     nobodys_order = "ord_01JD0000000000000000000000"
     return [
-        (method, rule.rule.replace("<order_id>", nobodys_order))
+        (method, re.sub("<[a-z_]+>", nobodys_order, rule.rule))
         for rule in rules(world)
         if rule.endpoint not in PUBLIC
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
@@ -240,11 +255,13 @@ def test_what_belongs_to_somebody_else_is_as_unknown_as_nothing(world: World, en
     owner = world.elder("wang")
     turn_of_theirs = owner.tap("top_up")
     order = owner.open_order()
-    theirs = Belongings(owner.cards[0], order, turn_of_theirs["conversation_id"])
+    session_id = owner.ok("GET", "/api/v1/me/sessions")["sessions"][0]["id"]
+    theirs = Belongings(owner.cards[0], order, turn_of_theirs["conversation_id"], session_id)
     nobodys = Belongings(
         "crd_01JD0000000000000000000000",
         {**order, "id": "ord_01JD0000000000000000000000"},
         "cnv_01JD0000000000000000000000",
+        "ses_01JD0000000000000000000000",
     )
     stranger = world.elder("li", "3104870300000000002")
     (method,) = next(rule.methods for rule in rules(world) if rule.endpoint == endpoint) - {"HEAD", "OPTIONS"}
