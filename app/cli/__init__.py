@@ -13,7 +13,20 @@ from app.ports import Clock
 # Builds another application, for settings and a clock of its own. Wiring gives it to the commands.
 Build = Callable[[Settings, Clock], Flask]
 
-GROUPS = ("voice_models", "voice", "city", "ledger", "reconcile", "case", "crypto", "privacy", "demo", "worker")
+GROUPS = (
+    "voice_models",
+    "voice",
+    "face",
+    "city",
+    "ledger",
+    "reconcile",
+    "case",
+    "crypto",
+    "keys",
+    "privacy",
+    "demo",
+    "worker",
+)
 
 
 def register(app: Flask, build: Build) -> None:
