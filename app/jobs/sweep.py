@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from app.domain.clock import business_day
 from app.domain.orders import State, Topic
 from app.flows import batch, settle
 from app.flows.deps import Deps
-from app.store import cases, conversations, notices, orders, outbox, personal, rates, sessions
+from app.store import cases, notices, orders, outbox, personal
 
 BATCH = 500
-KEEP_TURNS = timedelta(days=7)
-KEEP_SESSIONS = timedelta(days=180)  # after their time is over: who logged in when, should a person ask
 _WORK_OF = {
     State.PAID: Topic.DELIVER,
     State.RETURNING_REST: Topic.REFUND,
@@ -25,7 +21,7 @@ def sweep(deps: Deps) -> dict[str, int]:
     end-of-day file that is due, forget what is kept for a time only (docs/RETENTION.md), and call again
     about plans that are overdue.
 
-    Returns counts: expired, reopened, forgotten turns, batches, overdue plans.
+    Returns counts: expired, reopened, forgotten rows, batches, overdue plans.
     """
     now = deps.clock.now()
     batches = batch.collect(deps)
@@ -38,9 +34,7 @@ def sweep(deps: Deps) -> dict[str, int]:
         for order_id, state in holding:
             if state in _WORK_OF:
                 reopened += outbox.reopen(tx, _WORK_OF[state], order_id, now)
-        forgotten = conversations.forget_turns(tx, now - KEEP_TURNS)
-        sessions.forget(tx, now - KEEP_SESSIONS)
-        rates.forget(tx, now)
+        forgotten = personal.forget_expired(tx, now)
         personal.mask_cards(tx, now)
         overdue_plans = len(cases.escalate_overdue(tx, now))
         for year in deps.calendar.unannounced(business_day(now)):

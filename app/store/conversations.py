@@ -74,8 +74,3 @@ def first_time(tx: Connection, user_id: str, client_key: str, request_hash: str,
     if insert_once(tx, _turns, ("user_id", "client_key"), values):
         return True
     return not seen(tx, user_id, client_key, request_hash)
-
-
-def forget_turns(tx: Connection, before: datetime) -> int:
-    """Drop old idempotency keys; returns how many."""
-    return tx.execute(_turns.delete().where(_turns.c.at < before)).rowcount

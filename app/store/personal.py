@@ -159,6 +159,18 @@ TABLES: Mapping[str, Entry] = {
 }
 
 
+# What the sweep deletes by itself: so long after the moment in this column.
+EXPIRES: Mapping[str, tuple[str, timedelta]] = {
+    "face_templates": ("expires_at", timedelta(0)),  # as the consent says
+    "one_time_codes": ("expires_at", timedelta(days=7)),
+    "challenges": ("expires_at", timedelta(days=30)),
+    "frames_seen": ("at", timedelta(days=180)),  # as long as the template they could be played to
+    "turns": ("at", timedelta(days=7)),
+    "sessions": ("expires_at", timedelta(days=180)),  # who logged in when, should a person ask
+    "rate_counters": ("ends_at", timedelta(0)),
+}
+
+
 def export(tx: Connection, user_id: str) -> dict[str, list[dict[str, Any]]]:
     """The person's rows of every table that has any, ready for JSON; never a secret, never a sealed text."""
     found = {}
@@ -254,6 +266,15 @@ def erase(tx: Connection, user_id: str, now: datetime) -> None:
     tx.execute(delete(_cards).where(_unused_cards(user_id)))
     tx.execute(update(_users).where(_users.c.id == user_id).values(erased_at=now))
     mask_cards(tx, now)
+
+
+def forget_expired(tx: Connection, now: datetime) -> int:
+    """What is kept for a time only, and no longer than people were told; returns how many rows went."""
+    gone = 0
+    for name, (column, longer) in EXPIRES.items():
+        table = _t[name]
+        gone += tx.execute(delete(table).where(table.c[column] <= now - longer)).rowcount
+    return gone
 
 
 def mask_cards(tx: Connection, now: datetime) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection
 
 from app.store import models
 from app.store.upsert import dialect_insert
@@ -23,8 +23,3 @@ def count(tx: Connection, bucket: str, limit: int, window_start: datetime, ends_
         where=_counters.c.count < limit,
     )
     return tx.execute(more.returning(_counters.c.count)).first() is not None
-
-
-def forget(tx: Connection, now: datetime) -> int:
-    """Drop the windows that are over; returns how many."""
-    return tx.execute(delete(_counters).where(_counters.c.ends_at <= now)).rowcount

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, delete, select, update
+from sqlalchemy import ColumnElement, Connection, select, update
 
 from app.store import models
 
@@ -63,8 +63,3 @@ def end_others(tx: Connection, user_id: str, session_id: str, now: datetime) -> 
     """End all of the person's logins but this one; returns how many."""
     others = update(_sessions).where(_live(user_id, now), _sessions.c.id != session_id)
     return tx.execute(others.values(ended_at=now)).rowcount
-
-
-def forget(tx: Connection, before: datetime) -> int:
-    """Drop the logins whose time was over before then; returns how many."""
-    return tx.execute(delete(_sessions).where(_sessions.c.expires_at < before)).rowcount

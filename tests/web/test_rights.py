@@ -335,3 +335,27 @@ def test_the_command_deletes_nothing_while_money_is_on_its_way(world: World) -> 
     done = run(world, "erase", user_of(world, phone), "--yes")
     assert done.exit_code == 1 and "erase_money_moving" in done.output
     assert phone.post("/api/v1/conversation/turns", {"client_key": a_key(), "choice": "home"})[0] == 200
+
+
+def test_the_sweep_forgets_what_is_kept_for_a_time_only_and_not_before(world: World) -> None:
+    phone = world.phone()
+    user_id = user_of(world, phone)
+    phone.tap("home")
+    enrol(world, user_id)
+    insert(world, "frames_seen", user_id=user_id, frame="f" * 64, at=world.clock.now())
+    tables = ("face_templates", "frames_seen", "sessions", "turns")
+
+    def left() -> list[str]:
+        world.sweep()
+        return [name for name in tables if rows(world, f"SELECT count(*) FROM {name}") != [(0,)]]
+
+    world.clock.tick(days=7, seconds=-1)
+    assert left() == list(tables)
+    world.clock.tick(seconds=1)
+    assert left() == ["face_templates", "frames_seen", "sessions"]
+    world.clock.tick(days=173, seconds=-1)
+    assert left() == ["face_templates", "frames_seen", "sessions"]
+    world.clock.tick(seconds=1)
+    assert left() == ["sessions"]
+    world.clock.tick(days=world.deps.settings.session_days)
+    assert left() == []
