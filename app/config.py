@@ -85,6 +85,9 @@ class SpeechSettings:
 
 @dataclass(frozen=True, slots=True)
 class FaceSettings:
+    """`provider`: who compares faces, our own engine (`local`) or WeChat (`wechat`)."""
+
+    provider: str = "local"
     workers: int = 1
     queue_limit: int = 8
     timeout_seconds: float = 10.0
@@ -186,7 +189,7 @@ class _Reader:
             texts=self._gateway("SMS", production),
             bank_checks=self._gateway("BANK_CHECK", production),
             speech=self._speech(),
-            face=self._face(),
+            face=self._face(production),
             vault=vault_settings(self.text, self.faults, production),
             standby=self._standby(),
             breaker_reset_seconds=self.number("BREAKER_RESET_SECONDS", 60, 1, 3600),
@@ -330,8 +333,12 @@ class _Reader:
             self.faults.append(f"ANXIN_{name}_URL must be https in production")
         return GatewaySettings(False, url, self.text(f"{name}_KEY_ID"), secret)
 
-    def _face(self) -> FaceSettings:
+    def _face(self, production: bool) -> FaceSettings:
+        provider = self.text("FACE", "wechat" if production else "local")
+        if provider not in ("local", "wechat"):
+            self.faults.append(f"ANXIN_FACE is {provider!r}, not local or wechat")
         return FaceSettings(
+            provider=provider,
             workers=self.number("FACE_WORKERS", 1, 1, 64),
             queue_limit=self.number("FACE_QUEUE", 8, 1, 1000),
             timeout_seconds=self.number("FACE_TIMEOUT_SECONDS", 10, 1, 120),

@@ -21,6 +21,7 @@ GROUPS = (
     "ledger",
     "reconcile",
     "case",
+    "desk",
     "crypto",
     "keys",
     "privacy",

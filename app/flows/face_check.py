@@ -109,7 +109,7 @@ def challenge(deps: Deps, actor: Actor, order_id: str) -> Asked:
 
     AppError face_not_enrolled, consent_missing, face_used_up, real_name_missing, identity_unavailable.
     """
-    remote = deps.settings.face_provider == "wechat"
+    remote = deps.settings.face.provider == "wechat"
     factor = Factor.REMOTE_FACE if remote else Factor.FACE
     found = identity_check.wanted(identity_check.pending(deps, actor, order_id), factor)
     _tries_left(deps, actor, order_id)

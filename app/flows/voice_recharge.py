@@ -11,7 +11,7 @@ from app.domain.orders import Event
 from app.domain.orders import State as OrderState
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import checkout, views
+from app.flows import check_ways, checkout, views
 from app.flows.deps import Deps
 from app.ports import Clip, Refused, Unavailable, Unknown
 from app.store import cards, conversations, orders
@@ -142,6 +142,10 @@ def _act(
     if move.do is Do.PAY:
         assert move.order_id is not None
         view = checkout.pay(deps, actor, move.order_id)
+        return Answer(conversation, view.screen, order=view)
+    if move.do is Do.CHECK:
+        assert move.order_id is not None and move.factor is not None
+        view = check_ways.choose(deps, actor, move.order_id, move.factor)
         return Answer(conversation, view.screen, order=view)
     return _render(deps, actor, conversation, move, owned, now)
 

@@ -30,6 +30,7 @@ class Do(StrEnum):
     CONFIRM = "confirm"
     CANCEL = "cancel"
     PAY = "pay"
+    CHECK = "check"  # one way of the check before a payment
     SHOW_ORDER = "show_order"
     BALANCE = "balance"
     HISTORY = "history"
@@ -84,7 +85,7 @@ class Memory:
 
         Never something that acts: hearing it again opens, confirms and cancels nothing.
         """
-        if self.shown in (Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY):
+        if self.shown in (Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK):
             return Do.SHOW_ORDER if self.order_id else Do.HOME
         return self.shown
 
@@ -103,12 +104,13 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """What to do, what to remember, and for CONFIRM the read-back a touch was bound to."""
+    """What to do, what to remember, and what a touch named: the read-back it was bound to, a factor."""
 
     do: Do
     memory: Memory
     read_back: str | None = None
     order_id: str | None = None
+    factor: str | None = None  # for CHECK: which way was chosen
 
 
 _PLAIN: dict[Intent, Do] = {
@@ -281,9 +283,13 @@ def _parametrised(memory: Memory, name: str, rest: str, cards: Sequence[KnownCar
         order_id, _, read_back = rest.partition(":")
         memory = replace(memory, state=State.CONFIRM, order_id=order_id, failures=0, shown=Do.SHOW_ORDER)
         return Move(Do.CONFIRM, memory, read_back=read_back, order_id=order_id)
-    if name == "pay":
+    if name in ("pay", "order"):
         memory = replace(memory, state=State.CONFIRM, order_id=rest, failures=0, shown=Do.SHOW_ORDER)
-        return Move(Do.PAY, memory, order_id=rest)
+        return Move(Do.PAY if name == "pay" else Do.SHOW_ORDER, memory, order_id=rest)
+    if name == "check":
+        factor, _, order_id = rest.partition(":")
+        memory = replace(memory, state=State.CONFIRM, order_id=order_id, failures=0, shown=Do.SHOW_ORDER)
+        return Move(Do.CHECK, memory, order_id=order_id, factor=factor)
     raise AppError("choice_unknown")
 
 

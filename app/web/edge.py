@@ -26,9 +26,11 @@ log = logging.getLogger("anxin.request")
 
 KIB = 1024
 JSON_LIMIT = 64 * KIB
-LIMITS = {  # these two also take multipart forms; everything else is JSON
+LIMITS = {  # these also take multipart forms; everything else is JSON
     "conversation.take_turn": 2 * KIB * KIB + JSON_LIMIT,  # a clip of 2 MiB and its form
     "cards.bind": 8 * KIB * KIB + JSON_LIMIT,  # a photo of 8 MiB and its form
+    "identity.enrol_face": 24 * KIB * KIB + JSON_LIMIT,  # three of them
+    "checks.answer_face": 15 * KIB * KIB + JSON_LIMIT,  # fifteen frames of 1 MiB
 }
 POSITION = "X-Anxin-Position"  # how far the database had come, told by our answer and said by the next GET
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9_.\-]{8,64}$")

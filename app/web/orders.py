@@ -17,7 +17,8 @@ bp = APIBlueprint("orders", __name__, url_prefix="/api/v1", tag="Orders")
 PAGE = 20
 
 
-def _order_id(text: str) -> str:
+def order_id_of(text: str) -> str:
+    """The id in an address; AppError order_not_found when it cannot be one."""
     if not is_id(text, Kind.ORDER):
         raise AppError("order_not_found")
     return text
@@ -55,7 +56,7 @@ def list_orders(asked: schemas.HistoryQuery) -> dict[str, Any]:
 @bp.doc(summary="An order as it stands now", responses={404: "No such order"})
 @bp.output(schemas.OrderPageOut)
 def show_order(order_id: str) -> dict[str, Any]:
-    return schemas.order_page(deps(), checkout.find(deps(), actor(), _order_id(order_id)))
+    return schemas.order_page(deps(), checkout.find(deps(), actor(), order_id_of(order_id)))
 
 
 @bp.post("/orders/<order_id>/confirm")
@@ -66,7 +67,7 @@ def show_order(order_id: str) -> dict[str, Any]:
 @bp.input(schemas.ConfirmIn, location="json", arg_name="told")
 @bp.output(schemas.OrderPageOut)
 def confirm_order(order_id: str, told: schemas.ConfirmIn) -> dict[str, Any]:
-    view = checkout.confirm(deps(), actor(), _order_id(order_id), told.read_back)
+    view = checkout.confirm(deps(), actor(), order_id_of(order_id), told.read_back)
     return schemas.order_page(deps(), view)
 
 
@@ -77,7 +78,7 @@ def confirm_order(order_id: str, told: schemas.ConfirmIn) -> dict[str, Any]:
 )
 @bp.output(schemas.OrderPageOut)
 def cancel_order(order_id: str) -> dict[str, Any]:
-    return schemas.order_page(deps(), checkout.cancel(deps(), actor(), _order_id(order_id)))
+    return schemas.order_page(deps(), checkout.cancel(deps(), actor(), order_id_of(order_id)))
 
 
 @bp.post("/orders/<order_id>/payment-result")
@@ -88,5 +89,5 @@ def cancel_order(order_id: str) -> dict[str, Any]:
 @bp.input(schemas.PaymentResultIn, location="json", arg_name="told")
 @bp.output(schemas.OrderPageOut)
 def payment_result(order_id: str, told: schemas.PaymentResultIn) -> dict[str, Any]:
-    view = checkout.payment_result(deps(), actor(), _order_id(order_id), told.result)
+    view = checkout.payment_result(deps(), actor(), order_id_of(order_id), told.result)
     return schemas.order_page(deps(), view)

@@ -7,9 +7,11 @@ from apiflask import APIFlask
 from app.web import (
     callbacks,
     cards,
+    checks,
     conversation,
     edge,
     faults,
+    identity,
     me,
     ops,
     orders,
@@ -19,12 +21,26 @@ from app.web import (
     subscriptions,
 )
 
+STORIES = (
+    sessions,
+    me,
+    identity,
+    conversation,
+    cards,
+    orders,
+    checks,
+    subscriptions,
+    callbacks,
+    ops,
+    page,
+)
+
 
 def install(app: APIFlask, sandbox_url: str | None) -> None:
     """Register every blueprint, the edge around them and the rendering of faults."""
     edge.install(app)
     faults.install(app)
-    for story in (sessions, me, conversation, cards, orders, subscriptions, callbacks, ops, page):
+    for story in STORIES:
         app.register_blueprint(story.bp)
     if sandbox_url is not None:
         app.register_blueprint(sandbox_phone.blueprint(sandbox_url))

@@ -1,0 +1,33 @@
+"""`flask --app wsgi desk …`: what a person at a counter does for an elder who came there."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+
+import click
+from flask import current_app
+
+from app.flows import check_code
+from app.flows.deps import Deps
+
+
+@click.group("desk")
+def group() -> None:
+    """Codes for people who came to the counter with their papers."""
+
+
+@group.command("code")
+@click.argument("order_id")
+@click.option("--operator", default=getpass.getuser, help="Who saw the papers. Default: who runs this.")
+@click.option("--json", "as_json", is_flag=True)
+def issue(order_id: str, operator: str, as_json: bool) -> None:
+    """A code for ORDER_ID: for this order only, once, for 15 minutes."""
+    deps: Deps = current_app.extensions["anxin"]
+    try:
+        code = check_code.issue_desk_code(deps, order_id, operator)
+    except LookupError:
+        click.echo(f"{order_id}: no order of that number waits for a check", err=True)
+        sys.exit(2)
+    click.echo(json.dumps({"order_id": order_id, "code": code}) if as_json else code)
