@@ -9,6 +9,7 @@ from app.flows.deps import Deps
 from app.store import cases, notices, orders, outbox, personal
 
 BATCH = 500
+FACES_BEFORE_FILING = 90_000  # at 100 000 stored faces the operator must file (Face Measures 2025)
 _WORK_OF = {
     State.PAID: Topic.DELIVER,
     State.RETURNING_REST: Topic.REFUND,
@@ -36,6 +37,8 @@ def sweep(deps: Deps) -> dict[str, int]:
                 reopened += outbox.reopen(tx, _WORK_OF[state], order_id, now)
         forgotten = personal.forget_expired(tx, now)
         personal.mask_cards(tx, now)
+        if personal.faces_stored(tx) >= FACES_BEFORE_FILING:
+            notices.alarm(tx, "face_filing", "face_templates", "file within 30 working days of 100 000", now)
         overdue_plans = len(cases.escalate_overdue(tx, now))
         for year in deps.calendar.unannounced(business_day(now)):
             notices.alarm(tx, "calendar_missing", str(year), "bring it by ANXIN_CALENDAR_DIR", now)

@@ -28,6 +28,7 @@ from sqlalchemy import (
 from sqlalchemy import String as Text
 
 from app.domain.clock import iso
+from app.domain.identity import masked
 from app.domain.orders import MONEY_HELD, UNPAID, State
 from app.store import models
 
@@ -202,7 +203,7 @@ def _shown(row: Mapping[str, Any], masked: tuple[str, ...]) -> dict[str, Any]:
 def mask(text: str) -> str:
     """Enough to recognise one's own, too little to use: the last four of a long text, the first of a short
     one."""
-    return "*" * (len(text) - 4) + text[-4:] if len(text) > 6 else text[:1] + "*" * (len(text) - 1)
+    return masked(text, 0, 4) if len(text) > 6 else masked(text, 1, 0)
 
 
 def delete_rows(tx: Connection, name: str, user_id: str) -> None:
@@ -275,6 +276,11 @@ def forget_expired(tx: Connection, now: datetime) -> int:
         table = _t[name]
         gone += tx.execute(delete(table).where(table.c[column] <= now - longer)).rowcount
     return gone
+
+
+def faces_stored(tx: Connection) -> int:
+    """Of how many people a template is kept."""
+    return int(tx.execute(select(func.count()).select_from(_t["face_templates"])).scalar_one())
 
 
 def mask_cards(tx: Connection, now: datetime) -> int:
