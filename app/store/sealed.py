@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, case, func, literal, select, tuple_, update
+from sqlalchemy import Connection, and_, bindparam, case, func, literal, select, tuple_, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from app.store.models import metadata
@@ -70,13 +70,21 @@ def under(
     return [SealedValue(tuple(row[:-1]), row[-1]) for row in found]
 
 
-def replace(tx: Connection, column: SealedColumn, value: SealedValue, sealed: str) -> bool:
-    """Write `sealed` unless the value is another one by now, or gone: then False, and nothing is changed."""
+def replace(tx: Connection, column: SealedColumn, fresh: Sequence[tuple[SealedValue, str]]) -> int:
+    """Write the new text of each value unless the value is another one by now, or gone. How many were
+    written: which ones does not matter, because who was passed over is found again by its key id."""
+    if not fresh:
+        return 0
     table = metadata.tables[column.table]
-    same_row = and_(*(table.c[name] == part for name, part in zip(column.key, value.key, strict=True)))
-    still = table.c[column.column] == value.sealed
-    done = tx.execute(update(table).where(same_row, still).values({column.column: sealed}))
-    return done.rowcount == 1
+    same_row = and_(*(table.c[name] == bindparam(f"key_{name}") for name in column.key))
+    still = table.c[column.column] == bindparam("was")
+    statement = update(table).where(same_row, still).values({column.column: bindparam("becomes")})
+    keys = [f"key_{name}" for name in column.key]
+    rows = [
+        {**dict(zip(keys, value.key, strict=True)), "was": value.sealed, "becomes": text}
+        for value, text in fresh
+    ]
+    return tx.execute(statement, rows).rowcount  # of all together: both drivers add them up
 
 
 def _key_id(tx: Connection, value: ColumnElement[str]) -> ColumnElement[str]:

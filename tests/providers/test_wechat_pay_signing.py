@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from wechatpayv3 import utils as oracle
 
 from app.domain.clock import FakeClock
+from app.providers.known_answers import vectors
 from app.providers.wechat_pay import WeChatPayV3
 from app.providers.wechat_pay_signing import (
     NotGenuine,
@@ -32,9 +32,8 @@ from app.providers.wechat_pay_signing import (
 from tests.providers.adapters import pay_config
 from tests.sandbox_server import START, sandbox_keys
 
-VECTORS = Path(__file__).parent.parent / "data" / "vectors"
-JAVA: dict[str, Any] = json.loads((VECTORS / "wechatpay_java_rsa.json").read_text())
-GO: dict[str, Any] = json.loads((VECTORS / "wechatpay_go_notice.json").read_text())
+JAVA: dict[str, Any] = vectors("wechatpay_java_rsa")
+GO: dict[str, Any] = vectors("wechatpay_go_notice")
 
 MERCHANT_KEY = load_private_key(JAVA["merchant_private_key_pem"])
 MERCHANT_KEY_OF_ORACLE = oracle.load_private_key(JAVA["merchant_private_key_pem"])
