@@ -12,9 +12,29 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from app.config_groups import (
+    REPOSITORY,
+    FaceSettings,
+    GatewaySettings,
+    Merchant,
+    SpeechSettings,
+    WeChatSettings,
+)
 from app.config_vault import VaultSettings, vault_settings
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+__all__ = [
+    "REPOSITORY",
+    "Environment",
+    "FaceSettings",
+    "FaultySettings",
+    "GatewaySettings",
+    "Merchant",
+    "Settings",
+    "SpeechSettings",
+    "VaultSettings",
+    "WeChatSettings",
+]
+
 SHORTEST_SECRET = 32
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 POSTGRES = ("postgresql://", "postgresql+psycopg://")
@@ -32,65 +52,6 @@ class FaultySettings(ValueError):
     def __init__(self, faults: list[str]) -> None:
         super().__init__("faulty settings:\n  " + "\n  ".join(faults))
         self.faults = faults
-
-
-@dataclass(frozen=True, slots=True)
-class Merchant:
-    """One merchant number at WeChat Pay. `keys` maps serials and PUB_KEY_IDs to PEM texts."""
-
-    merchant_id: str = ""
-    merchant_serial: str = ""
-    merchant_key_pem: str = field(default="", repr=False)
-    apiv3_key: str = field(default="", repr=False)
-    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
-    answer_serial: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WeChatSettings:
-    """The mini-program, and where its first merchant is reached."""
-
-    sandbox: bool
-    api_url: str
-    pay_url: str
-    pay_standby_url: str | None = None
-    app_id: str = ""
-    app_secret: str = field(default="", repr=False)
-    merchant: Merchant = Merchant()
-    receipt_template: str = "anxin-receipt"
-    device_template: str = "anxin-device"  # "": nobody is told of a new device in WeChat
-    notice_window_seconds: int = 300
-
-
-@dataclass(frozen=True, slots=True)
-class GatewaySettings:
-    """One of the parties we exchange signed requests with."""
-
-    sandbox: bool
-    url: str
-    key_id: str = "anxin"
-    secret: str = field(default="", repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechSettings:
-    engine: str = "whisper"
-    model: str = "whisper-base"
-    models_dir: Path = REPOSITORY / "voice_models"
-    workers: int = 1
-    queue_limit: int = 8
-    timeout_seconds: float = 15.0
-    warm: bool = False  # load the model when the server starts, not when the first person speaks
-
-
-@dataclass(frozen=True, slots=True)
-class FaceSettings:
-    """`provider`: who compares faces, our own engine (`local`) or WeChat (`wechat`)."""
-
-    provider: str = "local"
-    workers: int = 1
-    queue_limit: int = 8
-    timeout_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
