@@ -51,6 +51,20 @@ _FREE = {
     RemoteReason.NOT_ON_FILE,
 }
 
+# What is said when the pictures were at fault, or an action was missed: it costs no try.
+RETRY_SAYS = {
+    "no_face": "face_no_face",
+    "several": "face_several",
+    "too_small": "face_too_small",
+    "too_big": "face_too_big",
+    "too_dark": "face_too_dark",
+    "too_bright": "face_too_bright",
+    "blur": "face_blur",
+    "pose": "face_pose",
+    "occluded": "face_occluded",
+    "action_missed": "face_action_missed",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -241,7 +255,7 @@ def _outcome(deps: Deps, actor: Actor, found: Pending, taken: Challenge, verdict
     if verdict.decision is FaceDecision.MIDDLE:
         return identity_check.standing(deps, found, "check_middle")
     if verdict.decision is FaceDecision.RETRY:
-        raise AppError(f"face_{verdict.reasons[0]}" if verdict.reasons else "face_frames")
+        raise AppError(RETRY_SAYS.get(next(iter(verdict.reasons), ""), "face_frames"))
     return identity_check.standing(deps, found, "check_no_match")
 
 
