@@ -13,10 +13,10 @@ AUDIO ?=
 
 SOAKS := tests/house/test_drill.py tests/flows/test_money_machine.py
 
-.PHONY: help run test check bench soak page model browser clean
+.PHONY: help run test check bench face-eval soak page model browser clean
 
 help:  ## List the doors
-	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(BIN)/.runtime page model  ## Install, start everything, perform the main job, serve (ONCE=1 ends after it)
 	@$(BIN)/python -m app.cli.house $(if $(ONCE),--once) $(if $(AUDIO),--audio "$(AUDIO)")
@@ -33,6 +33,9 @@ check: $(BIN)/.dev  ## Lint, types, architecture, migrations
 
 bench: $(BIN)/.dev model  ## Measure performance as ratios; results and plots in bench/results/
 	@$(BIN)/python -m bench $(ARGS)
+
+face-eval: $(BIN)/.dev  ## Who a face check refuses and takes, and what it costs; results in bench/results/face/
+	@$(BIN)/python -m bench.face $(ARGS)
 
 soak: $(BIN)/.dev  ## Kill and shuffle for long (about half an hour); figures in bench/results/soak.json
 	@SOAK=1 $(BIN)/python -m pytest $(SOAKS) $(ARGS)
