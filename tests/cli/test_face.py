@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from app.config import REPOSITORY
+from bench.face_accuracy import bounds
 from tests.providers.moving_faces import hopper, somebody_else
 
 
@@ -115,3 +116,18 @@ def test_a_missing_picture_or_no_probe_is_explained(face: Any, photos: dict[str,
     none = face("verify", "--enrol", *three)
     assert none.returncode == 2 and "Usage:" in none.stderr
     assert "Traceback" not in gone.stderr + none.stderr
+
+
+# --- the figures of `make face-eval` ---
+
+
+@pytest.mark.parametrize(
+    ("wrong", "of", "low", "high"),
+    [(3, 18, 0.0358, 0.4142), (1, 10, 0.0025, 0.4450), (10, 10, 0.6915, 1.0), (5, 10, 0.1871, 0.8129)],
+)
+def test_bounds_are_those_of_the_tables(wrong: int, of: int, low: float, high: float) -> None:
+    assert bounds(wrong, of) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_none_wrong_says_about_three_in_n() -> None:
+    assert bounds(0, 1000) == pytest.approx((0.0, 3 / 1000), rel=0.01)
