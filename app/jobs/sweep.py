@@ -22,7 +22,7 @@ def sweep(deps: Deps) -> dict[str, int]:
     end-of-day file that is due, forget what is kept for a time only (docs/RETENTION.md), and call again
     about plans that are overdue.
 
-    Returns counts: expired, reopened, forgotten rows, batches, overdue plans.
+    Returns counts: expired, reopened, forgotten turns, batches, overdue plans.
     """
     now = deps.clock.now()
     batches = batch.collect(deps)
@@ -35,7 +35,7 @@ def sweep(deps: Deps) -> dict[str, int]:
         for order_id, state in holding:
             if state in _WORK_OF:
                 reopened += outbox.reopen(tx, _WORK_OF[state], order_id, now)
-        forgotten = personal.forget_expired(tx, now)
+        forgotten = personal.forget_expired(tx, now)["turns"]
         personal.mask_cards(tx, now)
         if personal.faces_stored(tx) >= FACES_BEFORE_FILING:
             notices.alarm(tx, "face_filing", "face_templates", "file within 30 working days of 100 000", now)

@@ -269,12 +269,12 @@ def erase(tx: Connection, user_id: str, now: datetime) -> None:
     mask_cards(tx, now)
 
 
-def forget_expired(tx: Connection, now: datetime) -> int:
-    """What is kept for a time only, and no longer than people were told; returns how many rows went."""
-    gone = 0
+def forget_expired(tx: Connection, now: datetime) -> dict[str, int]:
+    """What is kept for a time only, and no longer than people were told; how many rows of what went."""
+    gone = {}
     for name, (column, longer) in EXPIRES.items():
         table = _t[name]
-        gone += tx.execute(delete(table).where(table.c[column] <= now - longer)).rowcount
+        gone[name] = tx.execute(delete(table).where(table.c[column] <= now - longer)).rowcount
     return gone
 
 
