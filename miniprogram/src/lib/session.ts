@@ -27,6 +27,15 @@ export function person(): string {
   return name
 }
 
+/** What this installation calls itself: random, made once, so that a login from another one can be told. */
+export function device(): string {
+  const known = recall<string>('device')
+  if (known) return known
+  const name = uuid()
+  remember('device', name)
+  return name
+}
+
 export function token(): string | undefined {
   return recall<string>('token')
 }
@@ -46,7 +55,7 @@ async function open(): Promise<string> {
   const session = await ask<Session>({
     method: 'POST',
     path: '/api/v1/sessions',
-    body: { code, channel: channel() },
+    body: { code, channel: channel(), device: device() },
   })
   remember('token', session.token)
   return session.token

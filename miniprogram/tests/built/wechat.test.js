@@ -99,7 +99,7 @@ test('the package logs in by WeChat, draws the server’s screen, and a press se
   await settle()
 
   expect(sent.map((ask) => ask.url.replace(/^https?:\/\/[^/]+/, ''))).toEqual(['/api/v1/about', '/api/v1/sessions', '/api/v1/screen'])
-  expect(sent[1].data).toEqual({ code: 'from-wechat', channel: 'mini_program' })
+  expect(sent[1].data).toEqual({ code: 'from-wechat', channel: 'mini_program', device: expect.stringMatching(/^[0-9a-f-]{36}$/) })
   expect(sent[2].header.Authorization).toBe('Bearer t')
   expect(page.dom.textContent).toContain('您想办什么？')
   expect(page.dom.textContent).toContain('查余额')
