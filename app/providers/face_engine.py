@@ -33,7 +33,7 @@ STRICT, MIDDLE = 0.40, 0.50
 SAME_NOW, SAME_TURNED, SAME_PHOTOS = 0.40, 0.45, 0.45
 PHOTOS = 3
 MOST_ACTIONS = 3
-SEARCHED = 480  # pixels on a frame's long side: a face there is 80 or more, and HOG takes 10 to 15 ms
+SEARCHED = 640  # pixels on a frame's long side: a face is found from 80 on, and that takes 25 ms
 _TURNED_SAMPLES = 2  # embeddings cost five times as much as finding a face: four a check, whatever was asked
 
 ERROR_OF = {reason: f"face_{reason}" for reason in REASONS}
@@ -130,7 +130,7 @@ class FaceEngine:
             return "action_missed"
         if not _usable(looks, seen):
             faults = [fault_of(_found(looks, at).figures, facing=True) for at in seen.neutral]
-            return Counter(fault for fault in faults if fault).most_common(1)[0][0]
+            return Counter(fault or "pose" for fault in faults or ["pose"]).most_common(1)[0][0]
         return None
 
     def _why_no_face(self, picture: Pixels) -> str:

@@ -113,7 +113,7 @@ def _sampled(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 LEFT_THEN_MOUTH: tuple[str | float, ...] = (
-    *(0.0, 0.02, 0.3, 0.5, 0.25),
+    *(0.0, 0.02, 0.58, 0.6, 0.2),
     *(0.0, 0.03, "mouth", "mouth", 0.01),
     *(0.0, -0.02),
 )
