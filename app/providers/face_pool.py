@@ -24,7 +24,7 @@ class FacePool:
     """See `app.ports.Faces`. Nothing heavy is imported into this process."""
 
     def __init__(self, workers: int, queue_limit: int, timeout_seconds: float, nice: int = 10) -> None:
-        """`timeout_seconds` is for one check; `queue_limit` checks may wait. Processes (160 MB each) start
+        """`timeout_seconds` is for one check; `queue_limit` checks may wait. Processes (260 MB each) start
         with the first picture, or with `warm`."""
         self._pool = WorkerPool(
             workers=workers,
