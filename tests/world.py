@@ -23,7 +23,7 @@ from app.domain.clock import FakeClock
 from app.flows.deps import Deps
 from app.jobs.outbox import drain
 from app.jobs.sweep import sweep
-from app.ports import Speech
+from app.ports import Faces, Speech
 from app.store import ledger
 from app.wiring import build_deps
 from tests.sandbox_server import Sandbox, running_sandbox
@@ -150,7 +150,12 @@ def a_key() -> str:
 
 @contextmanager
 def running_world(
-    folder: Path, database_url: str, clock: FakeClock, speech: Speech | None = None, **environ: str
+    folder: Path,
+    database_url: str,
+    clock: FakeClock,
+    speech: Speech | None = None,
+    faces: Faces | None = None,
+    **environ: str,
 ) -> Iterator[World]:
     """Start sandbox and application; both end with the block. `environ` adds settings: CITY="wuhan"."""
     holder: dict[str, Flask] = {}
@@ -171,6 +176,9 @@ def running_world(
         deps = build_deps(settings, clock)
         if speech is not None:
             deps = replace(deps, speech=speech)
+        if faces is not None:
+            deps.faces.close()
+            deps = replace(deps, faces=faces)
         holder["app"] = create_app(deps=deps)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
@@ -182,4 +190,6 @@ def running_world(
             server.server_close()
             if speech is None:
                 deps.speech.close()
+            if faces is None:
+                deps.faces.close()
             deps.database.close()

@@ -226,7 +226,7 @@ def _judge(deps: Deps, actor: Actor, taken: Challenge, frames: Sequence[bytes]) 
     with deps.database.write() as tx:
         consents.required(tx, actor.user_id, Purpose.FACE)  # it may have been taken back in the middle
         kept = challenges.template_of(tx, actor.user_id, now)
-        hashes = [hashlib.sha256(frame).hexdigest() for frame in frames]
+        hashes = sorted({hashlib.sha256(frame).hexdigest() for frame in frames})
         fresh = challenges.frames_are_new(tx, actor.user_id, hashes, now)
         if not fresh:
             challenges.end(tx, taken.id, FaceDecision.NO_MATCH.value)
