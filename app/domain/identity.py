@@ -86,7 +86,6 @@ def binding(user_id: str, order_id: str, amount_fen: int, card_id: str, device_i
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECKS = "10X98765432"
 OLDEST = 130
-ADULT = 18
 
 
 def clean_id_number(text: str, today: date) -> str | None:
@@ -113,14 +112,6 @@ def birthday(id_number: str) -> date | None:
         return date(int(id_number[6:10]), int(id_number[10:12]), int(id_number[12:14]))
     except ValueError:
         return None
-
-
-def is_adult(id_number: str, today: date) -> bool:
-    """Eighteen or older on `today`."""
-    born = birthday(id_number)
-    if born is None:
-        return False
-    return (today.year - born.year - ((today.month, today.day) < (born.month, born.day))) >= ADULT
 
 
 def clean_phone(text: str) -> str | None:

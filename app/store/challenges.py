@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from app.domain.ids import Kind, new_id
 from app.store import models
@@ -116,11 +116,6 @@ def frames_are_new(tx: Connection, user_id: str, frames: Sequence[str], now: dat
     return all(fresh)
 
 
-def forget_frames(tx: Connection, before: datetime) -> int:
-    """Old fingerprints go. Returns how many."""
-    return tx.execute(delete(_frames).where(_frames.c.at < before)).rowcount
-
-
 def keep_template(tx: Connection, user_id: str, template: Template) -> None:
     """The one template of this person, in place of any older one."""
     values = {
@@ -138,13 +133,3 @@ def template_of(tx: Connection, user_id: str, now: datetime) -> Template | None:
     live = (_templates.c.user_id == user_id) & (_templates.c.expires_at > now)
     row = tx.execute(select(_templates).where(live)).first()
     return None if row is None else Template(row.model_id, row.template, row.enrolled_at, row.expires_at)
-
-
-def drop_template(tx: Connection, user_id: str) -> bool:
-    """Delete it at once. False when there was none."""
-    return tx.execute(delete(_templates).where(_templates.c.user_id == user_id)).rowcount == 1
-
-
-def drop_expired_templates(tx: Connection, now: datetime) -> int:
-    """Templates whose time is over are deleted, not only ignored. Returns how many."""
-    return tx.execute(delete(_templates).where(_templates.c.expires_at <= now)).rowcount

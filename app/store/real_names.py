@@ -41,9 +41,3 @@ def put(tx: Connection, user_id: str, values: dict[str, Any]) -> None:
     """Write some columns of the person's row, made at first sight."""
     statement = dialect_insert(tx, _names).values(user_id=user_id, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
-
-
-def known_elsewhere(tx: Connection, user_id: str, column: str, lookup: str) -> bool:
-    """Whether somebody else carries the same value, by its keyed hash."""
-    other = (_names.c[f"{column}_lookup"] == lookup) & (_names.c.user_id != user_id)
-    return tx.execute(select(_names.c.user_id).where(other).limit(1)).first() is not None

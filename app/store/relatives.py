@@ -81,10 +81,3 @@ def of_relative(tx: Connection, relative_id: str) -> list[Relative]:
     """Whom this person looks after."""
     statement = select(_relatives).where(_relatives.c.relative_id == relative_id, _relatives.c.state == BOUND)
     return [_from(row) for row in tx.execute(statement.order_by(_relatives.c.elder_id))]
-
-
-def tie(tx: Connection, elder_id: str, relative_id: str) -> Relative | None:
-    """The bound tie between two people, if there is one."""
-    mine = (_relatives.c.elder_id == elder_id) & (_relatives.c.relative_id == relative_id)
-    row = tx.execute(select(_relatives).where(mine, _relatives.c.state == BOUND)).first()
-    return None if row is None else _from(row)

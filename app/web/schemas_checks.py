@@ -22,8 +22,8 @@ class ChallengeIn(Shape):
 
 class FingerIn(Shape):
     challenge_id: Id
-    result_json: str = Field(min_length=2, max_length=4096)
-    signature: str = Field(min_length=1, max_length=4096)
+    result_json: str = Field(min_length=2, max_length=2048)
+    signature: str = Field(min_length=1, max_length=1024)
 
 
 class BankCardIn(Shape):

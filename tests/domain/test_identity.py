@@ -50,11 +50,6 @@ def test_two_neighbours_exchanged_are_always_noticed(at: int) -> None:
     assert (identity.clean_id_number(changed, TODAY) is None) == (changed != GOOD)
 
 
-def test_eighteen_is_counted_to_the_day() -> None:
-    assert identity.is_adult("440106200811250110", date(2026, 11, 25))
-    assert not identity.is_adult("440106200811250110", date(2026, 11, 24))
-
-
 @pytest.mark.parametrize("text", ["139 0000 0001", "+8613900000001", "139-0000-0001"])
 def test_a_phone_number_is_known_however_it_is_written(text: str) -> None:
     assert identity.clean_phone(text) == "13900000001"
