@@ -112,4 +112,9 @@ def connect(deps: Deps, base_url: str, application: Application) -> None:
 def _clients(deps: Deps) -> list[HttpClient]:
     """The one reach into the adapters: which HTTP client each of them holds."""
     wires = [getattr(pay, "_wire") for pay in deps.pays.values()]  # noqa: B009 - private on purpose
-    return [getattr(holder, "_http") for holder in (*wires, deps.card_system, deps.messages, deps.login)]  # noqa: B009
+    gateways = [
+        getattr(each, "_gateway")  # noqa: B009
+        for each in (deps.card_system, deps.texts, deps.bank_cards)
+    ]
+    shared = getattr(deps.login, "wire")  # noqa: B009 - everything asked of WeChat's API goes over it
+    return [getattr(holder, "_http") for holder in (*wires, *gateways, shared)]  # noqa: B009

@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from PIL import ImageFile
+
 from app.ports import Unavailable
 from app.providers.face_images import Pixels
 
@@ -54,6 +56,8 @@ class FaceModels:
             import face_recognition  # type: ignore[import-untyped]
         except (Exception, SystemExit) as fault:
             raise Unavailable("face_models", f"face_recognition did not load: {fault}") from fault
+        # The library lets Pillow take pictures that end too early, for the whole process: not with us.
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
         self._library: Any = face_recognition
 
     def warm(self) -> None:

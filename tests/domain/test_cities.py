@@ -329,7 +329,7 @@ def test_with_no_method_on_nobody_could_pay(tmp_path: Path) -> None:
 def test_the_application_does_not_start_with_a_faulty_city_and_says_why_with_all_else(tmp_path: Path) -> None:
     app = tmp_path / "app"
     shutil.copytree(REPOSITORY / "app" / "domain", app / "domain")
-    for name in ("errors.py", "config.py", "copy"):
+    for name in ("errors.py", "config.py", "config_groups.py", "config_vault.py", "copy"):
         source = REPOSITORY / "app" / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, app / name)
     (app / "domain" / "cities" / "atlantis.toml").write_text("steps = 3\nname = 'elsewhere'\n")

@@ -162,7 +162,8 @@ class Ground:
 # Everything a schedule writes; people and their cards stay.
 _EMPTY = """
 TRUNCATE orders, order_events, ledger_entries, outbox, notices, subscriptions, alarms, refunds, differences,
-  cases, outside_queries, batches, reconciled_days, conversations, turns
+  cases, outside_queries, batches, reconciled_days, conversations, turns, challenges, identity_checks,
+  check_factors
 """
 
 

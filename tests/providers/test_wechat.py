@@ -87,7 +87,7 @@ def test_a_wrong_secret_is_our_fault_and_not_the_persons(sandbox: Sandbox, clock
 
 
 def test_one_acceptance_is_one_message(wechat: WeChatApi, sandbox: Sandbox) -> None:
-    assert sandbox.subscribe("amy") == {RECEIPT_TEMPLATE: "accept"}
+    assert sandbox.subscribe("amy")[RECEIPT_TEMPLATE] == "accept"
     wechat.send(receipt(sandbox))
     (message,) = sandbox.messages()
     assert message["data"]["amount2"] == "￥50.00" and message["miniprogram_state"] == "formal"

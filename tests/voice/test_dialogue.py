@@ -351,6 +351,9 @@ FACTS = dict.fromkeys(
         "card_name",
         "fee_words",
         "total_words",
+        "count",
+        "kind",
+        "hour",
     ),
     "五",
 )
