@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PIL import ImageFile
-
 from app.ports import Unavailable
 from app.providers.face_images import Pixels
 
@@ -54,6 +52,7 @@ class FaceModels:
     def __init__(self) -> None:
         try:
             import face_recognition  # type: ignore[import-untyped]
+            from PIL import ImageFile
         except (Exception, SystemExit) as fault:
             raise Unavailable("face_models", f"face_recognition did not load: {fault}") from fault
         # The library lets Pillow take pictures that end too early, for the whole process: not with us.

@@ -26,6 +26,7 @@ log = logging.getLogger("anxin.request")
 
 KIB = 1024
 JSON_LIMIT = 64 * KIB
+SHORTEST_OBJECT = 16  # bytes: nothing that asks for anything is shorter, but "null" and its blanks are
 LIMITS = {  # these also take multipart forms; everything else is JSON
     "conversation.take_turn": 2 * KIB * KIB + JSON_LIMIT,  # a clip of 2 MiB and its form
     "cards.bind": 8 * KIB * KIB + JSON_LIMIT,  # a photo of 8 MiB and its form
@@ -107,6 +108,8 @@ def _check_body(request: Request, endpoint: str) -> None:
         return
     if not request.is_json:
         raise AppError("request_type_unsupported")
+    if (request.content_length or 0) <= SHORTEST_OBJECT and request.get_data().strip() == b"null":
+        raise AppError("request_invalid")  # the framework would take it for an object with nothing in it
     if unmeasured:
         request.get_data()  # stops at the limit without a word, and the rest would be called malformed
         request.stream.read(1)  # 413 when there is a rest
