@@ -39,7 +39,7 @@ WEB_WORKERS = 2  # one for each core, for us and for the textbook
 PGBENCH = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "pgbench"
 # What POST /api/v1/orders sends to PostgreSQL: who asks, then the order, each its own transaction. The
 # second is our own statement, its parameters replaced by these; ids are `<kind>-<n>`.
-WHO = """SELECT id, user_id, openid, channel FROM sessions
+WHO = """SELECT id, user_id, openid, channel, device_id FROM sessions
  WHERE id = 'session-' || :n AND ended_at IS NULL AND expires_at > now()"""
 PARAMETERS = {
     "id": "'ord_' || :a",
@@ -62,8 +62,8 @@ PARAMETERS = {
 }
 PEOPLE_ROWS = """
 INSERT INTO users (id, created_at) VALUES ('user-' || :n, now());
-INSERT INTO sessions (id, user_id, openid, channel, created_at, expires_at)
- VALUES ('session-' || :n, 'user-' || :n, 'openid', 'h5', now(), now() + interval '1 day');
+INSERT INTO sessions (id, public_id, user_id, openid, channel, created_at, expires_at)
+ VALUES ('session-' || :n, 'ses-' || :n, 'user-' || :n, 'openid', 'h5', now(), now() + interval '1 day');
 INSERT INTO cards (id, user_id, card_number, city, mode, registered, position, created_at)
  VALUES ('card-' || :n, 'user-' || :n, :number, 'guangzhou', 'account', true, 1, now())
 """
