@@ -62,7 +62,9 @@ class Phone:
 
     def log_in(self) -> Phone:
         code = self.ok("POST", "/sandbox/phone/login", {"person": self.person})["code"]
-        self.token = self.ok("POST", "/api/v1/sessions", {"code": code, "channel": "h5"})["token"]
+        self.token = self.ok(
+            "POST", "/api/v1/sessions", {"code": code, "channel": "h5", "device": f"device-of-{self.person}"}
+        )["token"]
         return self
 
     def bind(self, number: str = GOOD_CARD) -> str:

@@ -53,6 +53,10 @@ def test_one_unusual_thing_is_everyday_life_and_two_ask_for_a_code() -> None:
     assert satisfied([set(way) for way in two.ways], {Factor.SMS})
 
 
+def test_a_phone_that_does_not_say_which_it_is_counts_as_new() -> None:
+    assert judged(amount_fen=50_000, device_age=None, hour=2).reasons == ("new_device", "night")
+
+
 def test_sums_that_rise_like_stairs_are_seen() -> None:
     found = judged(amount_fen=60_000, today_fen=(5_000, 30_000), hour=3)
     assert found.reasons == ("staircase", "night")

@@ -11,6 +11,7 @@ import pytest
 from app.domain.clock import FakeClock
 from app.providers.card_system_gateway import CardSystemGateway
 from app.providers.wechat import WeChatApi
+from app.providers.wechat_face import WeChatFace
 from app.providers.wechat_pay import WeChatPayV3
 from tests.providers.adapters import gateway_config, pay_config, wechat_config
 from tests.providers.fault_server import FaultServer
@@ -61,6 +62,17 @@ def wechat(sandbox: Sandbox, clock: FakeClock) -> Iterator[WeChatApi]:
     adapter = WeChatApi(wechat_config(sandbox.base_url, sandbox.keys), clock)
     yield adapter
     adapter.close_connections()
+
+
+@pytest.fixture
+def face(wechat: WeChatApi) -> WeChatFace:
+    return WeChatFace(wechat.wire)
+
+
+@pytest.fixture
+def amy(sandbox: Sandbox) -> str:
+    """A person's openid."""
+    return sandbox.openid("amy")
 
 
 @pytest.fixture

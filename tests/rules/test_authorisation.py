@@ -133,25 +133,24 @@ def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig
             tried += 1
             where = f"{role}: {method} {address} -> {answer.status_code} {answer.text[:200]}"
             assert answer.status_code < 500 or answer.json()["code"] != "internal_error", where
-            _judged(role, rule.endpoint, bool(rule.arguments), answer, everybody, where)
+            names_theirs = bool({"order_id", "session_id", "relative_id"} & rule.arguments)
+            _judged(role, rule.endpoint, names_theirs, answer, everybody, where)
     proof.record(pytestconfig, "authorisation", {"pairs of role and route": tried, f"of {role}": tried})
 
 
 def _judged(
-    role: str, endpoint: str, takes_id: bool, answer: requests.Response, everybody: Everybody, where: str
+    role: str, endpoint: str, names_theirs: bool, answer: requests.Response, everybody: Everybody, where: str
 ) -> None:
     if role == "nobody":
         assert answer.status_code == 401, where
         return
-    about_the_elder = (takes_id and "<purpose>" not in endpoint and endpoint != "me.withdraw_consent") or (
-        named_by_body(endpoint)
-    )
+    about_the_elder = names_theirs or named_by_body(endpoint)
     allowed = role in SHARED.get(endpoint, set()) or (role == "elder" and endpoint not in NOT_FOR_THE_ELDER)
     if about_the_elder and not allowed:
         assert answer.status_code == 404, where
     if about_the_elder and role == "elder" and allowed:
         assert answer.status_code != 404, where
-    if role not in ("elder",):
+    if role != "elder":
         seen = {secret for secret in everybody.secrets if secret in answer.text}
         may_see = {everybody.elder_id, everybody.page["order"]["id"]} if role == "relative" else set()
         assert seen <= may_see, f"{where} tells {seen}"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.domain.screens import MAX_CHOICES
 from app.errors import AppError
-from app.voice import Candidate, Decision, Intent, State, Understanding, replies
+from app.voice import Candidate, Decision, Intent, State, Understanding
 from app.voice.dialogue import MOST_FEN, Do, KnownCard, Memory, Move, offered_choices, on_choice, on_speech
 
 MINE = KnownCard("card-1", "我的老年卡")
@@ -324,48 +324,3 @@ def test_an_order_is_confirmed_only_by_a_yes_to_what_was_read_back(
         assert intent is Intent.CONFIRM and memory.state is State.CONFIRM
         assert move.order_id == memory.order_id is not None
         assert amount_fen in (None, memory.amount_fen)
-
-
-# --- words of the buttons ---
-
-
-@pytest.mark.parametrize(
-    "intent", [intent for intent in Intent if intent not in (Intent.NONE, Intent.SELECT_CARD)]
-)
-def test_every_intent_has_a_label_for_its_button(intent: Intent) -> None:
-    assert replies.phrase(f"intent_{intent.value}")
-
-
-FACTS = dict.fromkeys(
-    (
-        "name",
-        "last_four",
-        "fee",
-        "yuan",
-        "index",
-        "card",
-        "balance_words",
-        "month",
-        "day",
-        "told",
-        "card_name",
-        "fee_words",
-        "total_words",
-        "count",
-        "kind",
-        "hour",
-    ),
-    "五",
-)
-
-
-@pytest.mark.parametrize("key", replies.templates()["phrases"])
-def test_every_phrase_takes_the_facts_we_have_and_can_be_read_aloud(key: str) -> None:
-    said_aloud = replies.phrase(key, **FACTS)
-    assert said_aloud and not set(said_aloud) & set("{}<>[]|\\/_#*@")
-    assert not any(each.isascii() and each.isalpha() for each in said_aloud)
-
-
-def test_a_missing_fact_is_a_programmers_mistake() -> None:
-    with pytest.raises(KeyError):
-        replies.phrase("amount_choice")
