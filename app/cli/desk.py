@@ -9,13 +9,13 @@ import sys
 import click
 from flask import current_app
 
-from app.flows import check_code
+from app.flows import check_code, own_limits
 from app.flows.deps import Deps
 
 
 @click.group("desk")
 def group() -> None:
-    """Codes for people who came to the counter with their papers."""
+    """For people who came to the counter with their papers."""
 
 
 @group.command("code")
@@ -31,3 +31,16 @@ def issue(order_id: str, operator: str, as_json: bool) -> None:
         click.echo(f"{order_id}: no order of that number waits for a check", err=True)
         sys.exit(2)
     click.echo(json.dumps({"order_id": order_id, "code": code}) if as_json else code)
+
+
+@group.command("limits")
+@click.argument("user_id")
+def back_to_the_citys(user_id: str) -> None:
+    """Take USER_ID's own, lower thresholds away: the city's count again."""
+    deps: Deps = current_app.extensions["anxin"]
+    try:
+        own_limits.back_to_the_citys(deps, user_id)
+    except LookupError:
+        click.echo(f"{user_id}: no thresholds of their own", err=True)
+        sys.exit(2)
+    click.echo(f"{user_id}: the city's thresholds count again")

@@ -37,7 +37,8 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """What is known when a person confirms. Ages are None where there is nothing to be old.
+    """What is known when a person confirms. Without a relative `relative_age` is None; a phone that does not
+    say which it is (`device_age` None) is as new as any: leaving its name out must not help anybody.
 
     `today_fen`: the sums paid on this Shanghai day before, oldest first, by this person or onto this card.
     """
@@ -96,7 +97,7 @@ def _signals(seen: Signals) -> tuple[str, ...]:
     speaks = {
         "staircase": _staircase([*seen.today_fen, seen.amount_fen]),
         "new_relative": _young(seen.relative_age),
-        "new_device": _young(seen.device_age),
+        "new_device": seen.device_age is None or _young(seen.device_age),
         "new_card": _young(seen.card_age),
         "night": seen.hour in NIGHT,
         "first_in_city": seen.first_in_city,

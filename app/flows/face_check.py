@@ -39,7 +39,6 @@ from app.voice import replies
 LOCAL, REMOTE, FINGER = "face", "remote_face", "fingerprint"
 ACTIONS_ASKED = 2
 _FREE = {
-    RemoteReason.UNFINISHED,
     RemoteReason.CANCELLED,
     RemoteReason.NO_PERMISSION,
     RemoteReason.BAD_CAPTURE,
@@ -51,6 +50,7 @@ _FREE = {
     RemoteReason.NOT_ON_FILE,
 }
 
+OURS = ("face_busy", "face_unavailable")  # nobody looked at the pictures: not even a free try is gone
 # What is said when the pictures were at fault, or an action was missed: it costs no try.
 RETRY_SAYS = {
     "no_face": "face_no_face",
@@ -238,9 +238,9 @@ def _judge(deps: Deps, actor: Actor, taken: Challenge, frames: Sequence[bytes]) 
     template = FaceTemplate(kept.model_id, vector)
     try:
         return deps.faces.verify(template, frames, [Action(action) for action in taken.actions])
-    except AppError:
-        with deps.database.write() as tx:
-            challenges.end(tx, taken.id, FaceDecision.RETRY.value)
+    except AppError as fault:
+        if fault.code not in OURS:  # the pictures were at fault: free, but not without end
+            _end(deps, taken, FaceDecision.RETRY)
         raise
 
 
@@ -281,6 +281,10 @@ def answer_remote(deps: Deps, actor: Actor, order_id: str, challenge_id: str) ->
         _end(deps, taken, FaceDecision.PASS)
         identity_check.prove(deps, order_id, Factor.REMOTE_FACE, actor.user_id, deps.clock.now())
         return identity_check.go_on(deps, actor, order_id)
+    if told.reason is RemoteReason.UNFINISHED:  # the phone asked too early: the same check goes on
+        with deps.database.write() as tx:
+            challenges.give_back(tx, taken.id)
+        return identity_check.standing(deps, found)
     free = told.reason in _FREE
     _end(deps, taken, FaceDecision.RETRY if free else FaceDecision.NO_MATCH)
     return identity_check.standing(deps, found, "check_no_match")
@@ -315,6 +319,7 @@ def finger_answer(
         with deps.database.write() as tx:
             challenges.give_back(tx, taken.id)
         raise AppError("identity_unavailable") from silence
+    _end(deps, taken, FaceDecision.PASS if right else FaceDecision.RETRY)
     if not right:
         raise AppError("fingerprint_refused")
     identity_check.prove(deps, order_id, Factor.FINGERPRINT, actor.user_id, deps.clock.now())

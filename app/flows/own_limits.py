@@ -32,6 +32,14 @@ def lower(deps: Deps, actor: Actor, single_fen: int, day_fen: int) -> tuple[Thre
     return _screen(wanted)
 
 
+def back_to_the_citys(deps: Deps, user_id: str) -> None:
+    """At the desk, after the person and their papers were seen: a sum that was set too low by mistake must
+    not stay for ever. LookupError for a person without thresholds of their own."""
+    with deps.database.write() as tx:
+        if not checks.drop_own_limits(tx, user_id):
+            raise LookupError(user_id)
+
+
 def _screen(limits: Thresholds) -> tuple[Thresholds, Screen]:
     return limits, replies.screen(
         "own_limits",

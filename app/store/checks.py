@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 
 from app.domain.identity import Factor, satisfied, still_needed
 from app.domain.risk import Risk, Thresholds
@@ -169,6 +169,11 @@ def set_own_limits(tx: Connection, user_id: str, own: Thresholds, now: datetime)
     values = {"single_fen": own.single_fen, "day_fen": own.day_fen, "at": now}
     statement = dialect_insert(tx, _limits).values(user_id=user_id, **values)
     tx.execute(statement.on_conflict_do_update(index_elements=["user_id"], set_=values))
+
+
+def drop_own_limits(tx: Connection, user_id: str) -> bool:
+    """Back to the city's thresholds. False when the person had none of their own."""
+    return tx.execute(delete(_limits).where(_limits.c.user_id == user_id)).rowcount == 1
 
 
 def own_limits(tx: Connection, user_id: str) -> Thresholds | None:
