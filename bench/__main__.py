@@ -52,6 +52,7 @@ def speech_figures(found: dict[str, Any]) -> list[Figure]:
     return [
         Figure("3 s utterance, bytes to screen", found["utterance"]["cpu_seconds"], 0.9, False, "CPU-s"),
         Figure("API while two speak / alone", found["api"]["ratio"], 0.8, True, "×"),
+        Figure("API while two show their face / alone", found["faces"]["ratio"], 0.8, True, "×"),
         Figure("memory of a web worker", found["memory"]["web_worker_mib"], 150, False, "MiB"),
         Figure("memory of a speech worker", found["memory"]["speech_worker_mib"], 400, False, "MiB"),
     ]
@@ -90,8 +91,9 @@ def measure_speech(folder: Path, quick: bool, step: Callable[[], None]) -> dict[
     with speech.a_house(folder) as house:
         return {
             "utterance": speech.utterance(house, times, step),
-            "api": speech.api_while_speaking(house, rounds, seconds, step),
+            "api": speech.api_meanwhile(house, speech.speakers(house), rounds, seconds, step),
             "memory": speech.memory(house),
+            "faces": speech.api_meanwhile(house, speech.faces(house), rounds, seconds, step),
         }
 
 
@@ -123,7 +125,7 @@ PARTS = {
     "order": Part(measure_order, order_figures, 15, 6),
     "writers": Part(measure_writers, writers_figures, 15, 6),
     "overload": Part(measure_overload, overload_figures, 4, 2),
-    "speech": Part(measure_speech, speech_figures, 26, 9),
+    "speech": Part(measure_speech, speech_figures, 32, 13),
     "reconcile": Part(
         measure_reconcile,
         reconcile_figures,

@@ -1,4 +1,4 @@
-"""What speaking costs: processor time for an utterance, the API while people speak, and memory.
+"""What speaking and faces cost: processor time for an utterance, the API meanwhile, and memory.
 
 All over HTTP against the real house (granian, worker, sandbox, SQLite), processor time and memory read from
 the operating system for the server's whole process tree.
@@ -16,6 +16,7 @@ import wave
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -27,19 +28,20 @@ from app.ports import Clip
 from app.providers.audio import decode
 from bench import load
 from tests.live import free_port
+from tests.providers.test_face_engine import three
 from tests.world import Phone, a_key
 
 SPEECH = REPOSITORY / "tests" / "data" / "speech"
 CLIP = SPEECH / "jf_gongitsune_4.mp3"  # 3.35 s of continuous speech, cut to CLIP_SECONDS
 CLIP_SECONDS = 3.0
 RATE = 16_000
-SPEAKERS = 2
+PEOPLE = 2
 CONNECTIONS = 4
 
 
 @dataclass
-class Talk:
-    """What two people did while the API was under load."""
+class Done:
+    """What people did while the API was under load."""
 
     answers: int = 0
     failed: int = 0
@@ -117,16 +119,16 @@ def utterance(house: House, times: int, step: Callable[[], None]) -> dict[str, o
     }
 
 
-def _talk(phone: Phone, clip: bytes, over: threading.Event, heard: Talk) -> None:
-    """Speak for as long as the clip is, send it, listen to the answer, speak again."""
+def _again_and_again(act: Callable[[], object], over: threading.Event, done: Done) -> None:
+    """Wait for as long as a person speaks or is looked at, send it, take the answer, begin again."""
     while not over.wait(CLIP_SECONDS):
         begun = time.perf_counter()
         try:
-            speak(phone, clip)
-            heard.answers += 1
-            heard.seconds.append(time.perf_counter() - begun)
+            act()
+            done.answers += 1
+            done.seconds.append(time.perf_counter() - begun)
         except requests.RequestException:
-            heard.failed += 1
+            done.failed += 1
 
 
 def _screens(tokens: list[str]) -> load.Requests:
@@ -137,43 +139,78 @@ def _screens(tokens: list[str]) -> load.Requests:
     return make
 
 
-def api_while_speaking(
-    house: House, rounds: int, seconds: float, step: Callable[[], None]
+def speakers(house: House) -> list[Callable[[], object]]:
+    """Two people who speak three seconds at a time."""
+    clip = three_seconds()
+    return [partial(speak, elder(house, f"speaker-{n}"), clip) for n in range(PEOPLE)]
+
+
+def faces(house: House) -> list[Callable[[], object]]:
+    """Two people whose three photos are looked at: three faces found, measured and embedded, which is the
+    work of one check (`make face-eval` counts both)."""
+    return [partial(_enrol, _agreed(house, f"face-{n}"), three()) for n in range(PEOPLE)]
+
+
+def _agreed(house: House, name: str) -> Phone:
+    phone = Phone(house.base_url, name).log_in()
+    consents = phone.ok("GET", "/api/v1/me/consents")["consents"]
+    version = next(each["version"] for each in consents if each["purpose"] == "face")
+    phone.ok("POST", "/api/v1/me/consents", {"purpose": "face", "version": version})
+    return phone
+
+
+def _enrol(phone: Phone, photos: list[bytes]) -> None:
+    answer = requests.post(
+        f"{phone.base_url}/api/v1/me/face",
+        headers={"Authorization": f"Bearer {phone.token}"},
+        files=[("photos", (f"{n}.jpg", photo, "image/jpeg")) for n, photo in enumerate(photos)],
+        timeout=60,
+    )
+    answer.raise_for_status()
+
+
+def api_meanwhile(
+    house: House,
+    acts: list[Callable[[], object]],
+    rounds: int,
+    seconds: float,
+    step: Callable[[], None],
 ) -> dict[str, object]:
-    """Requests a second alone and while two people speak, in turns; medians and their ratio."""
+    """Requests a second alone and while `acts` are repeated side by side; medians and their ratio."""
     tokens = [elder(house, f"reader-{n}").token for n in range(CONNECTIONS)]
-    speakers = [elder(house, f"speaker-{n}") for n in range(SPEAKERS)]
-    clip, heard = three_seconds(), Talk()
-    rates: dict[str, list[float]] = {"alone": [], "speaking": []}
-    slow: dict[str, list[float]] = {"alone": [], "speaking": []}
-    load.run(house.port, _screens(tokens), CONNECTIONS, 1.0)  # warm
+    done = Done()
+    rates: dict[str, list[float]] = {"alone": [], "meanwhile": []}
+    slow: dict[str, list[float]] = {"alone": [], "meanwhile": []}
+    for act in acts:
+        act()  # warm: models load once
+    load.run(house.port, _screens(tokens), CONNECTIONS, 1.0)
     for _round in range(rounds):
         for name in rates:
             over = threading.Event()
-            talkers = [
-                threading.Thread(target=_talk, args=(phone, clip, over, heard))
-                for phone in speakers
-                if name == "speaking"
+            busy = [
+                threading.Thread(target=_again_and_again, args=(act, over, done))
+                for act in acts
+                if name == "meanwhile"
             ]
-            for talker in talkers:
-                talker.start()
+            for thread in busy:
+                thread.start()
             found = load.run(house.port, _screens(tokens), CONNECTIONS, seconds)
             over.set()
-            for talker in talkers:
-                talker.join()
+            for thread in busy:
+                thread.join()
             assert found.bad == 0, f"{found.bad} bad answers"
             rates[name].append(found.per_second)
             slow[name].append(1000 * found.quantile(0.99))
             step()
-    assert heard.answers and not heard.failed, heard
+    assert done.answers and not done.failed, done
     medians = {name: statistics.median(values) for name, values in rates.items()}
     return {
         "per_second": medians,
         "rounds": rates,
         "p99_ms": {name: statistics.median(values) for name, values in slow.items()},
-        "utterances": heard.answers,
-        "utterance_seconds": statistics.median(heard.seconds),
-        "ratio": medians["speaking"] / medians["alone"],
+        "answers": done.answers,
+        "answer_seconds": statistics.median(done.seconds),
+        "ratio": medians["meanwhile"] / medians["alone"],
     }
 
 
