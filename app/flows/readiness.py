@@ -12,13 +12,13 @@ from app.ports import Health
 from app.store import notices, outbox
 from app.store.replica import Replica
 
-OPTIONAL = frozenset({"speech", "replica"})  # the buttons still work; the primary reads too
+OPTIONAL = frozenset({"speech", "faces", "replica"})  # there are buttons, other ways, and the primary
 
 
 def parts(deps: Deps) -> list[Health]:
     """Each part and whether it works. Without speech the buttons still do, and it says so."""
     replica = [_replica(deps.database.replica)] if deps.database.replica is not None else []
-    return [_database(deps), *replica, _speech(deps)]
+    return [_database(deps), *replica, _speech(deps), _faces(deps)]
 
 
 def can_serve(found: Sequence[Health]) -> bool:
@@ -38,6 +38,13 @@ def _database(deps: Deps) -> Health:
 def _replica(replica: Replica) -> Health:
     found = replica.finding()
     return Health("replica", not found.trouble, found.trouble or "streaming")
+
+
+def _faces(deps: Deps) -> Health:
+    if deps.settings.face.provider == "wechat":
+        return Health("faces", True, "WeChat's check")
+    problem = deps.faces.problem()
+    return Health("faces", problem is None, problem or deps.faces.model_id)
 
 
 def _speech(deps: Deps) -> Health:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time
 
 from sqlalchemy import Connection
 
 from app.domain.clock import SHANGHAI, business_day
+from app.domain.identity import Factor
 from app.domain.risk import Risk, Signals, assess, thresholds
 from app.flows.deps import Deps
 from app.store import checks
@@ -30,4 +32,7 @@ def risk_of(deps: Deps, tx: Connection, actor: Actor, order: Order, now: datetim
         first_in_city=not known.paid_before,
         entry_proven=proven,
     )
-    return assess(deps.city, thresholds(deps.city, known.own), seen)
+    risk = assess(deps.city, thresholds(deps.city, known.own), seen)
+    # Faces are compared by one of two, as the installation says: the other's ways lead nowhere here.
+    elsewhere = Factor.FACE if deps.settings.face.provider == "wechat" else Factor.REMOTE_FACE
+    return replace(risk, ways=tuple(way for way in risk.ways if elsewhere not in way))

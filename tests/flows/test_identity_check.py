@@ -12,7 +12,7 @@ import pytest
 from app.domain.clock import FakeClock
 from app.flows import check_code
 from tests.conftest import DATABASES, database_url
-from tests.world import Phone, World, running_world
+from tests.world import Phone, World, a_key, running_world
 
 LARGE_FEN = 120_000
 ELDERS_PHONE, DAUGHTERS_PHONE = "13900000001", "13900000009"
@@ -187,6 +187,26 @@ def test_the_days_sum_cannot_be_split_into_orders_side_by_side(world: World, eld
     assert elder.confirm(second)["order"]["state"] == "awaiting_payment"
     page = elder.confirm(third)
     assert page["order"]["state"] == "awaiting_check" and "今天加起来" in page["screen"]["say"]
+
+
+@pytest.mark.parametrize("provider", ["local", "wechat"])
+def test_every_way_that_is_shown_leads_somewhere(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock, provider: str
+) -> None:
+    url = database_url(request, "sqlite", tmp_path)
+    with running_world(tmp_path, url, clock, FACE=provider) as world:
+        elder = world.elder("zhou")
+        for amount_fen in (50_000, LARGE_FEN):  # medium: the first day, a new card; and large
+            page = checked(elder, amount_fen)
+            offered = [choice["id"] for choice in page["screen"]["choices"] if choice["id"] != "cancel"]
+            assert offered[-1].startswith("check:desk:")
+            for choice in offered:
+                told = {"client_key": a_key(), "choice": choice}
+                _status, answer = elder.post("/api/v1/conversation/turns", told)
+                assert answer.get("code") in (None, "phone_missing", "relative_missing"), choice
+            if any(choice.startswith("check:face:") for choice in offered):
+                code = elder.post(path(page, "/face"))[1].get("code")
+                assert code in ("consent_missing", "real_name_missing")
 
 
 def test_an_elder_may_lower_the_sum_and_nobody_may_raise_it(world: World, elder: Phone) -> None:
