@@ -43,6 +43,15 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """Digits to be typed for one way of a check: at most `most` of them, under this label."""
+
+    way: str
+    label: str
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
 class Screen:
     """`say` is read aloud. At most five choices; ValueError otherwise."""
 
@@ -53,6 +62,7 @@ class Screen:
     choices: tuple[Choice, ...] = ()
     step: Step | None = None
     payment: dict[str, str] | None = field(default=None, repr=False)
+    entry: Entry | None = None
 
     def __post_init__(self) -> None:
         if len(self.choices) > MAX_CHOICES:

@@ -1,7 +1,8 @@
 """Screens in the person's own words: a template of the dialect's replies, filled with facts.
 
 `dialects/<name>/replies.toml` has one table a screen: `say`, `title`, `next`, and optionally `body` (a
-list of {text, label?}), `choices` (a list of {id, label}), `step` (which of the city's steps this is).
+list of {text, label?}), `choices` (a list of {id, label}), `step` (which of the city's steps this is),
+`entry` (digits to be typed: {way, label, most}).
 Placeholders are `{name}`; a missing fact is a programmer's mistake and raises KeyError.
 """
 
@@ -13,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from app.domain.screens import Choice, Line, Next, Screen, Step
+from app.domain.screens import Choice, Entry, Line, Next, Screen, Step
 
 DIALECTS = Path(__file__).parent / "dialects"
 
@@ -58,4 +59,5 @@ def screen(
         choices=tuple(choices),
         step=Step(step, steps) if step is not None and steps is not None else None,
         payment=payment,
+        entry=Entry(**template["entry"]) if "entry" in template else None,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -125,6 +126,12 @@ class OrderOut(BaseModel):
     credited_at: str | None
 
 
+class EntryOut(BaseModel):
+    way: str
+    label: str
+    most: int
+
+
 class ScreenOut(BaseModel):
     say: str
     title: str
@@ -134,6 +141,7 @@ class ScreenOut(BaseModel):
     step: StepOut | None
     order: OrderOut | None = None
     payment: dict[str, str] | None = None
+    entry: EntryOut | None = None
 
 
 class SessionOut(BaseModel):
@@ -215,6 +223,8 @@ def screen_out(screen: Screen, order: dict[str, Any] | None = None) -> dict[str,
         out["order"] = order
     if screen.payment is not None:
         out["payment"] = screen.payment
+    if screen.entry is not None:
+        out["entry"] = asdict(screen.entry)
     return out
 
 

@@ -77,6 +77,18 @@ export function myOrders(before?: string): Promise<HistoryPage> {
   return read<HistoryPage>('/orders' + (before ? '?before=' + before : ''))
 }
 
+const ANSWERS: Record<string, { to: string; name: string }> = {
+  sms: { to: '/check/sms/answer', name: 'code' },
+  desk: { to: '/check/desk/answer', name: 'code' },
+  bank_card: { to: '/check/bank-card', name: 'bank_card' },
+}
+
+/** Digits typed for one way of a check: they count for this order only. */
+export function answerCheck(id: string, way: string, digits: string): Promise<OrderPage> {
+  const { to, name } = ANSWERS[way]
+  return post<OrderPage>('/orders/' + id + to, { [name]: digits })
+}
+
 /** What the payment sheet said: a hint. The server asks WeChat itself and answers with the truth. */
 export function paymentSaid(id: string, result: 'ok' | 'cancelled' | 'failed'): Promise<OrderPage> {
   return post<OrderPage>('/orders/' + id + '/payment-result', { result })

@@ -1,7 +1,7 @@
 /** Which page shows which screen, and how to get there. Home is always the bottom of the stack. */
 import type { Screen } from './types'
 
-export type Page = 'home' | 'listen' | 'confirm' | 'pay' | 'result' | 'history' | 'card'
+export type Page = 'home' | 'listen' | 'confirm' | 'pay' | 'result' | 'history' | 'card' | 'code'
 
 /** Home itself: it offers the top-up and no way home. */
 export function isHome(screen: Screen): boolean {
@@ -10,6 +10,7 @@ export function isHome(screen: Screen): boolean {
 }
 
 export function pageFor(screen: Screen): Page {
+  if (screen.entry) return 'code'
   if (screen.next === 'confirm') return 'confirm'
   if (screen.next === 'pay') return 'pay'
   if (screen.order && (screen.next === 'wait' || screen.next === 'done')) return 'result'

@@ -27,6 +27,9 @@ export interface Payment {
   paySign: string
 }
 
+/** Digits to be typed for one way of a check before a payment. */
+export interface Entry { way: string; label: string; most: number }
+
 export interface Screen {
   say: string
   title: string
@@ -36,6 +39,7 @@ export interface Screen {
   step: { at: number; of: number } | null
   order?: Order | null
   payment?: Payment | null
+  entry?: Entry | null
 }
 
 export interface Understood {

@@ -20,6 +20,8 @@ test('the server says what comes next; the client only knows which page draws it
   expect(pageFor(screen('listen', ['amount:5000']))).toBe('home')
   expect(pageFor(screen('choose', ['bind_card', 'home']))).toBe('card')
   expect(pageFor(screen('choose', ['top_up', 'bind_card', 'home']))).toBe('home')
+  const code = { ...screen('choose', ['cancel'], true), entry: { way: 'sms', label: '', most: 6 } }
+  expect(pageFor(code)).toBe('code')
   expect(pageFor(screen('face', ['agent', 'home']))).toBe('home')
 })
 
