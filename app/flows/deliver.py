@@ -42,6 +42,8 @@ def deliver(deps: Deps, work: Work) -> Verdict:
     if deps.city.batch is not None:
         return _wait_for_batch(deps, order, now)
     amount_fen = order.amount_fen if order.credit_fen is None else order.credit_fen
+    if not work.may_send(deps.clock.now()):  # read once more: this worker may have stood still since `now`
+        return Later("stood still for too long")
     try:
         credit = deps.card_system.credit(order.id, card.card_number, amount_fen)
     except Refused as no:

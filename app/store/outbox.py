@@ -15,6 +15,7 @@ from app.store.upsert import insert_once
 _outbox = models.metadata.tables["outbox"]
 
 LEASE = timedelta(seconds=60)  # longer than one handler's outside calls may take together
+LONGEST_CALL = timedelta(seconds=15)  # connecting and reading (app.providers.signed_gateway), and some
 _TRIED_AT_ONCE = 8
 # A topic only a newer release knows waits for it (after a roll-back), and stops nobody else's work.
 _TOPICS = [topic.value for topic in Topic]
@@ -23,12 +24,17 @@ _BACKOFF_SECONDS = (1, 2, 5, 10, 30, 60, 120, 300, 600)
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One claimed row. `attempts` counts this claim."""
+    """One claimed row. `attempts` counts this claim, which nobody else can take before `until`."""
 
     id: str
     topic: Topic
     subject: str
     attempts: int
+    until: datetime
+
+    def may_send(self, now: datetime) -> bool:
+        """Whether what is sent now has surely arrived, or never will, before another may hold this row."""
+        return now + LONGEST_CALL <= self.until
 
 
 def add(tx: Connection, topic: Topic, subject: str, due_at: datetime) -> None:
@@ -63,7 +69,7 @@ def claim(tx: Connection, now: datetime, worker: str) -> Work | None:
                 .values(next_at=now + LEASE, attempts=row.attempts + 1, leased_by=worker)
             )
             if taken.rowcount == 1:
-                return Work(row.id, Topic(row.topic), row.subject, row.attempts + 1)
+                return Work(row.id, Topic(row.topic), row.subject, row.attempts + 1, now + LEASE)
     return None
 
 

@@ -312,7 +312,7 @@ class Story:
     def _stalled_work(self, worker: int, rows: int) -> None:
         """Inside another worker's work: that one stood still for longer than its lease.
 
-        Not between its last look at our books and the credit itself: no card system can tell a credit that
+        Not between its last look at the clock and the credit itself: no card system can tell a credit that
         was sent a minute late from one that is wanted. A lease is longer than all time-outs together.
         """
         if self.world.steps.at != "before credit":

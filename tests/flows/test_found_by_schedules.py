@@ -81,6 +81,18 @@ def test_the_channel_of_an_order_is_not_taken_back_while_somebody_else_asks_ther
 
 
 @pytest.mark.parametrize("moment", range(15))
+def test_a_worker_that_stood_still_credits_nothing_that_another_sent_home(
+    ground: Ground, moment: int
+) -> None:
+    """It had read the order before it stood still; another found no room and sent all home; then there was
+    room again, and the first one credited what was on its way home."""
+    meanwhile = (("stalled_work", 1, 8), ("card", 0, "room", 300_000))
+    paid = (wish(5000), *PAID, ("send_notices", True), ("card", 0, "room", 0))
+    story = played(ground, *paid, last=("work", 0, 8), between=(moment, meanwhile))
+    assert ends(story) in ([State.REFUNDED], [State.COMPLETED])
+
+
+@pytest.mark.parametrize("moment", range(15))
 def test_what_was_credited_is_booked_whatever_another_worker_had_decided_to_credit(
     ground: Ground, moment: int
 ) -> None:
