@@ -103,7 +103,9 @@ def payment_received(
         after, moved = orders.advance(tx, order, Event.PAYMENT_RECEIVED, now, changes)
     except InvalidTransition as fault:
         return quarantine(tx, "unexpected_payment", order.id, str(fault), now)
-    if not moved:
+    if not moved:  # somebody booked a payment since the order was read: this one, or another
+        if after.transaction_id != payment.transaction_id:
+            return _stray(deps, tx, "second_payment", payment, channel, now)
         return "repeat"
     cases.resolve_about(tx, "payment_uncertain", order.id, "it was paid", now)
     return "late" if after.state is State.REFUNDING else "accepted"
