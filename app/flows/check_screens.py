@@ -54,7 +54,7 @@ def screen(city: City, order: Order, card: Card, check: Check, name: str = "chec
     body = [
         Line(replies.phrase("yuan", yuan=facts["yuan"]), replies.phrase("label_amount")),
         Line(facts["card"], replies.phrase("label_card")),
-        *(Line(replies.phrase(f"risk_{each}"), replies.phrase("label_reason")) for each in check.reasons),
+        Line(reason, replies.phrase("label_reason")),  # the heaviest: more of them frighten and hide the ways
     ]
     if done:
         body.append(Line(done, replies.phrase("label_done")))
