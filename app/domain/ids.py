@@ -28,6 +28,11 @@ class Kind(StrEnum):
     DEVICE = "dev"
     CODE = "cod"
     CHALLENGE = "chl"
+    PAY_REQUEST = "prq"
+    STANDING_ORDER = "sto"
+    PROPOSAL = "prp"
+    HELP = "hlp"
+    DEED = "dee"
 
 
 _SHAPE = re.compile(r"[a-z]{3}_[0-9A-HJKMNP-TV-Z]{26}")

@@ -10,6 +10,7 @@ import secrets
 from datetime import timedelta
 
 from app.domain.cards import clean_nickname
+from app.domain.family import Role
 from app.domain.identity import INVITE_WINDOW
 from app.domain.screens import Screen
 from app.errors import AppError
@@ -55,7 +56,8 @@ def accept(deps: Deps, actor: Actor, code: str) -> Screen:
 def confirm(deps: Deps, actor: Actor, relative_id: str, name: str | None) -> tuple[Relative, Screen]:
     """The elder says yes to one who accepted. AppError relative_not_found, too_many_relatives."""
     with deps.database.write() as tx:
-        tie = relatives.bind(tx, actor.user_id, relative_id, clean_nickname(name), deps.clock.now())
+        called, roles = clean_nickname(name), frozenset({Role.ALERTS})
+        tie = relatives.bind(tx, actor.user_id, relative_id, called, roles, deps.clock.now())
     return tie, replies.screen("relative_bound")
 
 

@@ -45,8 +45,8 @@ def ask(deps: Deps, actor: Actor, order_id: str) -> OrderView:
 
 def _trusted(deps: Deps, tie: Relative) -> bool:
     """Bound, and not only since today: who took over an account binds an accomplice first."""
-    bound = tie.state == relatives.BOUND and tie.bound_at is not None
-    return bound and tie.bound_at is not None and deps.clock.now() - tie.bound_at >= COOLING
+    now = deps.clock.now()
+    return tie.live(now) and tie.bound_at is not None and now - tie.bound_at >= COOLING
 
 
 def tell_relatives(deps: Deps, order_id: str) -> Verdict:

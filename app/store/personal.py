@@ -1,15 +1,12 @@
-"""Every table, and what becomes of a person's rows in it: shown in their export, kept or deleted at erasure.
+"""A person's rows: the export, erasure, what is forgotten by itself, and the masking of their cards.
 
-The one place for it: a new table without an entry here and in docs/RETENTION.md fails a test. Entries stand
-in the order in which rows may be deleted: what points comes before what it points to.
+Which rows are a person's, and what becomes of them, says `personal_tables`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -31,145 +28,16 @@ from app.domain.clock import iso
 from app.domain.identity import masked
 from app.domain.orders import MONEY_HELD, UNPAID, State
 from app.store import models
+from app.store.personal_tables import EXPIRES, TABLES, Erasure
 
 MASKED_AFTER = timedelta(days=7)  # reconciliation compares a card's number until the T+2 files are read
 
 _t: Mapping[str, Table] = models.metadata.tables
 _cards, _orders, _users = _t["cards"], _t["orders"], _t["users"]
-Whose = Callable[[str], ColumnElement[bool]]
-
-
-class Erasure(StrEnum):
-    DELETE = "delete"
-    KEEP = "keep"  # the law or the books need it; it holds the person's number at most
-    BLANK = "blank"  # the row stays, what tells of a person goes
-    NOBODY = "nobody"  # the table tells nothing of a person
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One table. `whose` picks a user's rows; `shown` are the columns of the export, `masked` those of which
-    only the ends are shown; `blank` are the values of Erasure.BLANK, in the rows `owned` picks."""
-
-    erasure: Erasure
-    whose: Whose | None = None
-    shown: tuple[str, ...] = ()
-    masked: tuple[str, ...] = ()
-    blank: Mapping[str, Any] = field(default_factory=dict)
-    owned: Whose | None = None
-
-
-def _by(table: str, *columns: str) -> Whose:
-    return lambda user_id: or_(*(_t[table].c[column] == user_id for column in columns))
-
-
-def _of_orders(table: str, column: str = "order_id") -> Whose:
-    """Rows about orders this person paid for or that were for them."""
-    mine = _by("orders", "user_id", "beneficiary_id")
-    return lambda user_id: _t[table].c[column].in_(select(_orders.c.id).where(mine(user_id)))
-
-
-def _by_openid(table: str) -> Whose:
-    known = _t["wechat_identities"]
-    return lambda user_id: _t[table].c.openid.in_(select(known.c.openid).where(known.c.user_id == user_id))
 
 
 def _unused_cards(user_id: str) -> ColumnElement[bool]:
     return (_cards.c.user_id == user_id) & ~exists().where(_orders.c.card_id == _cards.c.id)
-
-
-_E = Erasure
-TABLES: Mapping[str, Entry] = {
-    "face_templates": Entry(_E.DELETE, _by("face_templates", "user_id"), ("enrolled_at", "expires_at")),
-    "frames_seen": Entry(_E.DELETE, _by("frames_seen", "user_id"), ("at",)),
-    "challenges": Entry(
-        _E.DELETE, _by("challenges", "user_id"), ("order_id", "kind", "opened_at", "used_at", "outcome")
-    ),
-    "one_time_codes": Entry(
-        _E.DELETE, _by("one_time_codes", "user_id"), ("purpose", "opened_at", "expires_at", "used_at")
-    ),
-    "real_names": Entry(
-        _E.DELETE, _by("real_names", "user_id"), ("named_at", "phone_at", "bank_card_at")
-    ),  # the flow adds what is sealed, masked
-    "own_limits": Entry(_E.DELETE, _by("own_limits", "user_id"), ("single_fen", "day_fen", "at")),
-    "relatives": Entry(
-        _E.DELETE,
-        _by("relatives", "elder_id", "relative_id"),
-        ("elder_id", "relative_id", "name", "state", "bound_at", "ended_at"),
-    ),
-    "conversations": Entry(_E.DELETE, _by("conversations", "user_id"), ("version", "memory", "updated_at")),
-    "turns": Entry(_E.DELETE, _by("turns", "user_id"), ("at",)),
-    "subscriptions": Entry(_E.DELETE, _by_openid("subscriptions"), ("template", "credits", "updated_at")),
-    "sessions": Entry(
-        _E.DELETE,
-        _by("sessions", "user_id"),
-        ("public_id", "device_id", "channel", "created_at", "expires_at", "ended_at"),
-    ),
-    "devices": Entry(
-        _E.DELETE, _by("devices", "user_id"), ("id", "first_seen_at", "last_seen_at", "told_at")
-    ),
-    "wechat_identities": Entry(
-        _E.DELETE, _by("wechat_identities", "user_id"), ("app_id",), ("openid", "unionid")
-    ),
-    "cards": Entry(
-        _E.BLANK,
-        _by("cards", "user_id"),
-        ("id", "city", "mode", "registered", "nickname", "position", "created_at"),
-        ("card_number",),
-        {"nickname": None},
-    ),
-    "orders": Entry(
-        _E.BLANK,
-        _by("orders", "user_id", "beneficiary_id"),
-        ("id", "card_id", "amount_fen", "fee_fen", "method", "bank", "channel", "state", "created_at")
-        + ("paid_at", "promised_at", "credited_at", "credit_fen", "rest_fen", "balance_after_fen")
-        + ("transaction_id", "card_reference"),
-        blank={"payer_openid": ""},
-        owned=_by("orders", "user_id"),
-    ),
-    "order_events": Entry(_E.KEEP, _of_orders("order_events"), ("order_id", "event", "state_after", "at")),
-    "identity_checks": Entry(
-        _E.KEEP, _by("identity_checks", "user_id"), ("order_id", "level", "reasons", "opened_at", "passed_at")
-    ),
-    "check_factors": Entry(_E.KEEP, _of_orders("check_factors"), ("order_id", "factor", "at")),
-    "ledger_entries": Entry(
-        _E.KEEP, _of_orders("ledger_entries", "subject"), ("subject", "event", "account", "amount_fen", "at")
-    ),
-    "refunds": Entry(
-        _E.KEEP, _of_orders("refunds"), ("order_id", "refund_fen", "state", "opened_at", "ended_at")
-    ),
-    "notices": Entry(_E.KEEP, _of_orders("notices"), ("order_id", "event_type", "verdict", "received_at")),
-    "differences": Entry(
-        _E.KEEP, _of_orders("differences"), ("order_id", "kind", "day", "amount_fen", "state", "resolved_at")
-    ),
-    "cases": Entry(
-        _E.KEEP, _of_orders("cases"), ("order_id", "kind", "opened_at", "plan", "resolved_at", "resolution")
-    ),
-    "outside_queries": Entry(
-        _E.KEEP, _of_orders("outside_queries"), ("order_id", "asked", "answer", "times", "last_at")
-    ),
-    "outbox": Entry(_E.KEEP, _of_orders("outbox", "subject"), ("subject", "topic", "done_at", "outcome")),
-    "consents": Entry(
-        _E.KEEP, _by("consents", "user_id"), ("purpose", "version", "act", "at", "channel")
-    ),  # we must be able to prove what was agreed to
-    "users": Entry(_E.KEEP, _by("users", "id"), ("id", "created_at", "erased_at")),
-    "alarms": Entry(_E.NOBODY),
-    "batches": Entry(_E.NOBODY),
-    "reconciled_days": Entry(_E.NOBODY),
-    "rate_counters": Entry(_E.NOBODY),  # keyed hashes that nobody can turn back, for a day at most
-}
-
-
-# What the sweep deletes by itself: so long after the moment in this column.
-EXPIRES: Mapping[str, tuple[str, timedelta]] = {
-    "face_templates": ("expires_at", timedelta(0)),  # as the consent says
-    "one_time_codes": ("expires_at", timedelta(days=7)),
-    "challenges": ("expires_at", timedelta(days=30)),
-    "frames_seen": ("at", timedelta(days=180)),  # as long as the template they could be played to
-    "turns": ("at", timedelta(days=7)),
-    "sessions": ("expires_at", timedelta(days=180)),  # who logged in when, should a person ask
-    "rate_counters": ("ends_at", timedelta(0)),
-}
 
 
 def export(tx: Connection, user_id: str) -> dict[str, list[dict[str, Any]]]:

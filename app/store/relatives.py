@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
+from app.domain.family import AGREED, Role
 from app.domain.identity import MOST_RELATIVES
 from app.errors import AppError
 from app.store import models
@@ -19,27 +21,55 @@ ACCEPTED, BOUND, ENDED = "accepted", "bound", "ended"
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """One tie. `name` is what the elder calls them."""
+    """One tie. `name` is what the elder calls them; `roles` count only while the tie is `live`."""
 
     elder_id: str
     relative_id: str
     name: str | None
     state: str
     bound_at: datetime | None
+    roles: frozenset[Role]
+    agreed_until: datetime | None
+    single_fen: int | None
+    day_fen: int | None
+    month_fen: int | None
+    frozen_at: datetime | None
+
+    def live(self, now: datetime) -> bool:
+        """Bound, agreed to within 180 days, and not frozen by an operator."""
+        agreed = self.agreed_until is not None and now < self.agreed_until
+        return self.state == BOUND and agreed and self.frozen_at is None
+
+    def may(self, role: Role, now: datetime) -> bool:
+        """Whether this relative may do that for this elder at this moment."""
+        return role in self.roles and self.live(now)
 
 
-def _from(row: object) -> Relative:
-    return Relative(
-        *(getattr(row, name) for name in ("elder_id", "relative_id", "name", "state", "bound_at"))
-    )
+_columns = [_relatives.c[field.name] for field in fields(Relative)]
+
+
+def _from(row: Any) -> Relative:
+    values = dict(row._mapping)
+    return Relative(**{**values, "roles": frozenset(Role(role) for role in values["roles"])})
+
+
+def _tie(elder_id: str, relative_id: str) -> Any:
+    return (_relatives.c.elder_id == elder_id) & (_relatives.c.relative_id == relative_id)
 
 
 def accept(tx: Connection, elder_id: str, relative_id: str) -> None:
     """The relative took the invitation; nothing may be done with it until the elder confirms. A tie that
-    ended begins anew, one that is bound stays bound."""
-    values = {"elder_id": elder_id, "relative_id": relative_id, "state": ACCEPTED}
+    ended begins anew, one that is bound stays bound. A frozen one stays frozen."""
+    values = {"elder_id": elder_id, "relative_id": relative_id, "state": ACCEPTED, "roles": []}
     statement = dialect_insert(tx, _relatives).values(**values)
-    begin_anew = {"state": ACCEPTED, "bound_at": None, "ended_at": None}
+    begin_anew = {
+        "state": ACCEPTED,
+        "bound_at": None,
+        "ended_at": None,
+        "roles": [],
+        "agreed_until": None,
+        **dict.fromkeys(("single_fen", "day_fen", "month_fen")),
+    }
     tx.execute(
         statement.on_conflict_do_update(
             index_elements=["elder_id", "relative_id"],
@@ -49,35 +79,62 @@ def accept(tx: Connection, elder_id: str, relative_id: str) -> None:
     )
 
 
-def bind(tx: Connection, elder_id: str, relative_id: str, name: str | None, now: datetime) -> Relative:
+def bind(
+    tx: Connection, elder_id: str, relative_id: str, name: str | None, roles: frozenset[Role], now: datetime
+) -> Relative:
     """The elder confirms an accepted tie. AppError relative_not_found, too_many_relatives (in a race too)."""
-    if tx.dialect.name == "postgresql":  # SQLite has one writer; here two binds must not both be the third
-        tx.execute(select(_users.c.id).where(_users.c.id == elder_id).with_for_update())
+    lock(tx, elder_id)
     bound = select(func.count()).where(_relatives.c.elder_id == elder_id, _relatives.c.state == BOUND)
     if tx.execute(bound).scalar_one() >= MOST_RELATIVES:
         raise AppError("too_many_relatives")
-    mine = (_relatives.c.elder_id == elder_id) & (_relatives.c.relative_id == relative_id)
-    confirmed = update(_relatives).where(mine, _relatives.c.state == ACCEPTED)
-    row = tx.execute(confirmed.values(state=BOUND, name=name, bound_at=now).returning(_relatives)).first()
+    values = {"state": BOUND, "name": name, "bound_at": now, "agreed_until": now + AGREED}
+    return _changed(tx, elder_id, relative_id, ACCEPTED, {**values, "roles": _sorted(roles)})
+
+
+def change(tx: Connection, elder_id: str, relative_id: str, values: dict[str, Any]) -> Relative:
+    """Other roles, caps, or another 180 days for a bound tie. AppError relative_not_found."""
+    if "roles" in values:
+        values = {**values, "roles": _sorted(values["roles"])}
+    return _changed(tx, elder_id, relative_id, BOUND, values)
+
+
+def _changed(tx: Connection, elder_id: str, relative_id: str, state: str, values: dict[str, Any]) -> Relative:
+    mine = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.state == state)
+    row = tx.execute(mine.values(**values).returning(*_columns)).first()
     if row is None:
         raise AppError("relative_not_found")
     return _from(row)
 
 
+def _sorted(roles: frozenset[Role]) -> list[str]:
+    return [role.value for role in Role if role in roles]
+
+
 def end(tx: Connection, elder_id: str, relative_id: str, now: datetime) -> bool:
     """Either side ends it, at once. False when there was nothing to end."""
-    mine = (_relatives.c.elder_id == elder_id) & (_relatives.c.relative_id == relative_id)
-    ended = update(_relatives).where(mine, _relatives.c.state != ENDED)
+    ended = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.state != ENDED)
     return tx.execute(ended.values(state=ENDED, ended_at=now)).rowcount == 1
 
 
+def lock(tx: Connection, elder_id: str) -> None:
+    """What is counted about an elder's family stays so until the commit. SQLite has one writer anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(_users.c.id).where(_users.c.id == elder_id).with_for_update())
+
+
+def find(tx: Connection, elder_id: str, relative_id: str) -> Relative | None:
+    """The tie between the two, whatever its state."""
+    row = tx.execute(select(*_columns).where(_tie(elder_id, relative_id))).first()
+    return None if row is None else _from(row)
+
+
 def of_elder(tx: Connection, elder_id: str) -> list[Relative]:
-    """Who is bound or waits for the elder's yes, oldest first."""
-    statement = select(_relatives).where(_relatives.c.elder_id == elder_id, _relatives.c.state != ENDED)
+    """Who is bound or waits for the elder's yes, by id."""
+    statement = select(*_columns).where(_relatives.c.elder_id == elder_id, _relatives.c.state != ENDED)
     return [_from(row) for row in tx.execute(statement.order_by(_relatives.c.relative_id))]
 
 
 def of_relative(tx: Connection, relative_id: str) -> list[Relative]:
-    """Whom this person looks after."""
-    statement = select(_relatives).where(_relatives.c.relative_id == relative_id, _relatives.c.state == BOUND)
+    """Whom this person looks after, by id: bound ties, live or not."""
+    statement = select(*_columns).where(_relatives.c.relative_id == relative_id, _relatives.c.state == BOUND)
     return [_from(row) for row in tx.execute(statement.order_by(_relatives.c.elder_id))]

@@ -10,7 +10,7 @@ import pytest
 from app.config import REPOSITORY
 from app.domain.consents import ConsentText, Purpose, texts
 from app.store import models
-from app.store.personal import TABLES, Entry, Erasure
+from app.store.personal_tables import TABLES, Entry, Erasure
 from tests.rules.test_words import assert_speakable
 
 # Version and fingerprint of each text. People agreed to these very words: other words are another version.

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from app.domain.clock import FakeClock
 from app.domain.consents import Purpose, texts
 from app.flows import rights
-from app.store import models, personal
+from app.store import models, personal_tables
 from tests.conftest import DATABASES, database_url
 from tests.world import GOOD_CARD, Phone, World, a_key, running_world
 
@@ -144,8 +144,8 @@ def test_erasure_asks_first_and_then_leaves_only_what_the_law_needs(world: World
     done = phone.ok("POST", ERASE, {"token": token})
     assert done["erased"] and "卡里的钱还在卡上" in done["screen"]["say"]
     assert phone.get("/api/v1/orders")[0] == 401
-    for table, entry in personal.TABLES.items():
-        if entry.erasure is personal.Erasure.DELETE:
+    for table, entry in personal_tables.TABLES.items():
+        if entry.erasure is personal_tables.Erasure.DELETE:
             assert rows(world, f"SELECT count(*) FROM {table}") == [(0,)], table
     assert rows(world, "SELECT id, state, user_id, payer_openid FROM orders") == [
         (order["id"], "completed", user_id, "")

@@ -6,7 +6,19 @@ name them on both databases.
 
 from __future__ import annotations
 
-from app.store.models import identity, money, people, rights, watch
+from app.store.models import family, identity, money, people, rights, watch
 from app.store.models.base import ID, Base, Moment, db, metadata
 
-__all__ = ["ID", "Base", "Moment", "db", "identity", "metadata", "money", "people", "rights", "watch"]
+__all__ = [
+    "ID",
+    "Base",
+    "Moment",
+    "db",
+    "family",
+    "identity",
+    "metadata",
+    "money",
+    "people",
+    "rights",
+    "watch",
+]

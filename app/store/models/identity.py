@@ -115,7 +115,10 @@ class RealName(db.Model):  # type: ignore[name-defined,misc]
 
 
 class Relative(db.Model):  # type: ignore[name-defined,misc]
-    """One relative of one elder. The elder confirmed in person; either side may end it."""
+    """One relative of one elder, and what they may do. The elder confirmed in person; either side may end it.
+
+    Caps that are null are the house's (`app.domain.family`); an elder may only lower them.
+    """
 
     __tablename__ = "relatives"
     elder_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"), primary_key=True)
@@ -124,6 +127,13 @@ class Relative(db.Model):  # type: ignore[name-defined,misc]
     state: Mapped[str] = mapped_column(String(16))  # accepted | bound | ended
     bound_at: Mapped[datetime | None] = mapped_column(Moment)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    roles: Mapped[list[str]] = mapped_column(JSON, server_default="[]")
+    agreed_until: Mapped[datetime | None] = mapped_column(Moment)  # then the elder is asked again
+    single_fen: Mapped[int | None] = mapped_column(BigInteger)
+    day_fen: Mapped[int | None] = mapped_column(BigInteger)
+    month_fen: Mapped[int | None] = mapped_column(BigInteger)
+    frozen_at: Mapped[datetime | None] = mapped_column(Moment)
+    frozen_why: Mapped[str | None] = mapped_column(String(200))
 
 
 class OwnLimit(db.Model):  # type: ignore[name-defined,misc]
