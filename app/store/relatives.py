@@ -62,7 +62,7 @@ def accept(tx: Connection, elder_id: str, relative_id: str) -> None:
     ended begins anew, one that is bound stays bound. A frozen one stays frozen."""
     values = {"elder_id": elder_id, "relative_id": relative_id, "state": ACCEPTED, "roles": []}
     statement = dialect_insert(tx, _relatives).values(**values)
-    begin_anew = {
+    begin_anew: dict[str, Any] = {
         "state": ACCEPTED,
         "bound_at": None,
         "ended_at": None,
