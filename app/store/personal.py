@@ -12,31 +12,21 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Table,
-    cast,
-    delete,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy import String as Text
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, literal, or_, select, update
 
 from app.domain.clock import iso
 from app.domain.identity import masked
 from app.domain.orders import MONEY_HELD, UNPAID, State
 from app.store import models
+from app.store.sealed import SEALED
 
 MASKED_AFTER = timedelta(days=7)  # reconciliation compares a card's number until the T+2 files are read
 
 _t: Mapping[str, Table] = models.metadata.tables
 _cards, _orders, _users = _t["cards"], _t["orders"], _t["users"]
 Whose = Callable[[str], ColumnElement[bool]]
+Export = dict[str, list[dict[str, Any]]]
+Opened = Callable[[str, str], str]  # (sealed text, its context) to the plain text
 
 
 class Erasure(StrEnum):
@@ -49,12 +39,14 @@ class Erasure(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One table. `whose` picks a user's rows; `shown` are the columns of the export, `masked` those of which
-    only the ends are shown; `blank` are the values of Erasure.BLANK, in the rows `owned` picks."""
+    only the ends are shown, `sealed` those that are opened for it first; `blank` are the values of
+    Erasure.BLANK, in the rows `owned` picks."""
 
     erasure: Erasure
     whose: Whose | None = None
     shown: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
     blank: Mapping[str, Any] = field(default_factory=dict)
     owned: Whose | None = None
 
@@ -89,8 +81,11 @@ TABLES: Mapping[str, Entry] = {
         _E.DELETE, _by("one_time_codes", "user_id"), ("purpose", "opened_at", "expires_at", "used_at")
     ),
     "real_names": Entry(
-        _E.DELETE, _by("real_names", "user_id"), ("named_at", "phone_at", "bank_card_at")
-    ),  # the flow adds what is sealed, masked
+        _E.DELETE,
+        _by("real_names", "user_id"),
+        ("named_at", "phone_at", "bank_card_at"),
+        sealed=("name", "id_number", "phone", "bank_card"),
+    ),
     "own_limits": Entry(_E.DELETE, _by("own_limits", "user_id"), ("single_fen", "day_fen", "at")),
     "relatives": Entry(
         _E.DELETE,
@@ -114,9 +109,9 @@ TABLES: Mapping[str, Entry] = {
     "cards": Entry(
         _E.BLANK,
         _by("cards", "user_id"),
-        ("id", "city", "mode", "registered", "nickname", "position", "created_at"),
-        ("card_number",),
-        {"nickname": None},
+        ("id", "prefix", "last_four", "city", "mode", "registered", "nickname", "position", "created_at"),
+        sealed=("card_number",),
+        blank={"nickname": None},
     ),
     "orders": Entry(
         _E.BLANK,
@@ -172,29 +167,34 @@ EXPIRES: Mapping[str, tuple[str, timedelta]] = {
 }
 
 
-def export(tx: Connection, user_id: str) -> dict[str, list[dict[str, Any]]]:
-    """The person's rows of every table that has any, ready for JSON; never a secret, never a sealed text."""
+def export(tx: Connection, user_id: str, opened: Opened) -> Export:
+    """The person's rows of every table that has any, ready for JSON; never a secret, never a sealed text:
+    what `opened` hands out is shown masked."""
     found = {}
     for name, entry in TABLES.items():
         if entry.whose is None:
             continue
         table = _t[name]
-        columns = [table.c[column] for column in (*entry.shown, *entry.masked)]
-        statement = select(*columns).where(entry.whose(user_id)).order_by(*table.primary_key.columns)
-        rows = [_shown(dict(row._mapping), entry.masked) for row in tx.execute(statement)]
+        asked = select(table).where(entry.whose(user_id)).order_by(*table.primary_key.columns)
+        rows = [_shown(name, entry, row._mapping, opened) for row in tx.execute(asked)]
         if rows:
             found[name] = rows
     return found
 
 
-def _shown(row: Mapping[str, Any], masked: tuple[str, ...]) -> dict[str, Any]:
+def _shown(table: str, entry: Entry, row: Mapping[Any, Any], opened: Opened) -> dict[str, Any]:
+    places = {each.column: each for each in SEALED if each.table == table}
     shown = {}
-    for name, value in row.items():
+    for name in (*entry.shown, *entry.masked, *entry.sealed):
+        value = row[name]
         if isinstance(value, datetime):
             value = iso(value)
         elif isinstance(value, date):
             value = value.isoformat()
-        elif name in masked and value is not None:
+        elif name in entry.sealed and value is not None:
+            key = (row[column] for column in places[name].key)
+            value = mask(opened(value, places[name].context(*key)))
+        elif name in entry.masked and value is not None:
             value = mask(value)
         shown[name] = value
     return shown
@@ -247,14 +247,6 @@ def money_unsettled(tx: Connection, user_id: str) -> bool:
     return False
 
 
-def sealed_names(tx: Connection, user_id: str) -> dict[str, str]:
-    """The person's sealed columns by name, for the flow that may open them."""
-    names = _t["real_names"]
-    columns = (names.c.name, names.c.id_number, names.c.phone, names.c.bank_card)
-    row = tx.execute(select(*columns).where(names.c.user_id == user_id)).first()
-    return {} if row is None else {name: sealed for name, sealed in row._mapping.items() if sealed}
-
-
 def erase(tx: Connection, user_id: str, now: datetime) -> None:
     """Delete and blank what TABLES says, and write down when. No money of theirs may be on its way."""
     for name, entry in TABLES.items():
@@ -284,14 +276,12 @@ def faces_stored(tx: Connection) -> int:
 
 
 def mask_cards(tx: Connection, now: datetime) -> int:
-    """Cards of erased people lose the middle of their number once no reconciliation needs it: the issuer's
-    eight digits and the last four stay, for the books. Returns how many."""
+    """Cards of erased people lose their number once no reconciliation needs it: the issuer's eight digits and
+    the last four stay, for the books. Returns how many."""
     recent = exists().where(
         _orders.c.card_id == _cards.c.id,
         or_(_orders.c.paid_at > now - MASKED_AFTER, _orders.c.credited_at > now - MASKED_AFTER),
     )
     erased = _cards.c.user_id.in_(select(_users.c.id).where(_users.c.erased_at.is_not(None)))
-    middle = literal("*") + cast(_cards.c.position, Text) + literal("*")  # two cards may end alike
-    number = func.substr(_cards.c.card_number, 1, 8) + middle + func.substr(_cards.c.card_number, 16, 4)
-    masked = update(_cards).where(erased, ~_cards.c.card_number.contains("*"), ~recent)
-    return tx.execute(masked.values(card_number=number)).rowcount
+    masked = update(_cards).where(erased, _cards.c.card_number.is_not(None), ~recent)
+    return tx.execute(masked.values(card_number=None, card_number_lookup=None)).rowcount
