@@ -33,6 +33,7 @@ class SealedColumn:
 
 SEALED = (
     SealedColumn("face_templates", ("user_id",), "template"),
+    SealedColumn("motion_traces", ("user_id", "challenge_id"), "trace"),
     SealedColumn("real_names", ("user_id",), "name"),
     SealedColumn("real_names", ("user_id",), "id_number"),
     SealedColumn("real_names", ("user_id",), "phone"),
