@@ -41,6 +41,11 @@ TAKES = (
     ("lower", 1, 1.0),
     ("other side", -1, 0.0),
 )
+CAPTION = (
+    "Films are photos bent into movements. Moved anew, held anew: the face between the movements is one "
+    "still picture, which no living face is. Another photo: taken years apart. What two films of one elder "
+    "in one week are like lies between, and was not measured. A film that is bent on purpose is not found."
+)
 Change = Callable[[Image.Image, random.Random], Image.Image]
 
 
@@ -94,10 +99,9 @@ class Films:
 
 
 def measure(
-    models: FaceModels, people: dict[str, list[Path]], quick: bool, step: Callable[[], None]
+    models: FaceModels, chosen: Sequence[tuple[str, Path | None]], step: Callable[[], None]
 ) -> dict[str, Any]:
-    """Everything, as JSON. Of every person at most two photos; of none the one of a package."""
-    chosen = chosen_of(people, quick)
+    """Everything, as JSON, of films made from the chosen photos (`chosen_of`)."""
     films = []
     for person, photo in chosen:
         made = _films_of(models, person, photo)
@@ -133,7 +137,7 @@ def measure(
 
 
 def chosen_of(people: dict[str, list[Path]], quick: bool) -> list[tuple[str, Path | None]]:
-    """(person, photo); None for the photo of the package."""
+    """(person, photo): of each at most two; None for the photo of a package."""
     found = [(person, photo) for person, photos in people.items() for photo in photos[:PHOTOS_EACH]]
     return [*found[: 4 if quick else None], ("package", None)]
 

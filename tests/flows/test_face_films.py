@@ -103,8 +103,8 @@ def test_a_film_that_was_encoded_anew_asks_for_another_way_and_takes_a_try(
     assert tried(elder, first, film())[0] == 200 and proven(elder, first) == ["face"]
     copies = [
         copied(lambda frame: frame.crop((20, 30, 700, 1240)), 60),
-        copied(lambda frame: ImageEnhance.Brightness(frame.resize((540, 960))).enhance(0.85)),
-        copied(lambda frame: frame.rotate(3, Image.Resampling.BICUBIC), 40),
+        copied(lambda frame: ImageEnhance.Brightness(frame).enhance(0.85)),
+        copied(lambda frame: frame.rotate(-2, Image.Resampling.BICUBIC), 70),
     ]
     for copy in copies:
         status, told = tried(elder, second, copy)
