@@ -4,9 +4,10 @@ A pose is `FIGURES` in thousandths, measured in the frame of the eyes (its origi
 through both, its unit their distance): another size, place, tilt, light or JPEG leaves them as they are.
 How far two poses are apart is told in units of `NOISE`: what a new encoding moves each figure by.
 
-`ALIKE` is measured (`make face-eval`, docs/adr/013): nine of ten replays lie below it, and two films of one
-person above it, unless the face between the movements is the same to a hair. So a film that is alike proves
-nothing by itself, and nobody is turned away for it. A film that was bent, or cut from two, is not found.
+`ALIKE` is measured (`make face-eval`, docs/adr/013): most replays lie below it, and two films of one person
+above it, unless the face between the movements is the same to a hair. So a film that is alike proves nothing
+by itself, and nobody is turned away for it. One that was changed in several ways at once, bent, or cut from
+two is mostly not found.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import TypeAlias
 FIGURES = ("turn", "mouth", "nose_x", "nose_y", "mouth_y", "mouth_width", "left_brow", "right_brow")
 NOISE = (8, 10, 6, 8, 13, 9, 5, 5)  # root mean squares over 2,000 frames that were encoded anew
 FAR = 6.0  # in units of noise: further apart is no more telling
-ALIKE = 1.4
+ALIKE = 1.2
 
 Pose: TypeAlias = tuple[int, ...]  # one number for each of FIGURES
 Trace: TypeAlias = tuple[Pose, ...]  # the frames of one film in which a face was found, in order
