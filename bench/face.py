@@ -28,7 +28,7 @@ from rich.table import Table
 from app.config import REPOSITORY
 from app.providers.face_engine import MIDDLE, STRICT
 from app.providers.face_models import MODEL_ID
-from bench import face_accuracy, face_cost
+from bench import face_accuracy, face_cost, face_replay
 from bench.__main__ import Figure, table
 from tests.providers.moving_faces import DATA, the_models
 
@@ -54,12 +54,16 @@ def main(pictures: Path, quick: bool, as_json: bool) -> None:
     columns = (TextColumn("{task.description:<10}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         pictures_task = progress.add_task("pictures", total=sum(map(len, people.values())))
+        chosen = face_replay.chosen_of(people, quick)
+        films_task = progress.add_task("films", total=len(chosen))
         cost_task = progress.add_task("cost", total=1 + times[0] + times[1] + face_cost.AT_ONCE * times[2])
         models = the_models()
         models.warm()
         vectors, left_out, faults = face_accuracy.embed_all(
             models, people, lambda: progress.advance(pictures_task)
         )
+
+        replays = face_replay.measure(models, chosen, lambda: progress.advance(films_task))
 
         def step() -> None:
             progress.advance(cost_task)
@@ -86,6 +90,7 @@ def main(pictures: Path, quick: bool, as_json: bool) -> None:
         "left_out": left_out,
         "quality": faults,
         "groups": found,
+        "replays": replays,
         "figures": [{**asdict(figure), "holds": figure.holds} for figure in figures],
         "cost": {"cpu_seconds": cpu, "large_photo_seconds": large, **both},
         "caption": CAPTION,
@@ -110,6 +115,8 @@ def _show(console: Console, result: dict[str, Any], figures: list[Figure]) -> No
         console.print(
             "The measuring pictures are not here (labels.tsv and its files): no rates were measured."
         )
+    console.print(replays_table(result["replays"]))
+    console.print(face_replay.CAPTION)
     console.print(table(figures))
     alone = result["cost"]["longest_stall_alone_ms"]
     console.print(f"Longest wait of a thread with no check running: {alone:.0f} ms.")
@@ -128,6 +135,17 @@ def rates_table(groups: list[dict[str, Any]]) -> Table:
     for group in groups:
         cells = [_rate(group[name][kind]) for name in ("strict", "middle") for kind in ("frr", "far")]
         found.add_row(group["group"], group["compared"], *cells)
+    return found
+
+
+def replays_table(replays: dict[str, Any]) -> Table:
+    """Replays that were missed, and other films that were taken for one."""
+    found = Table("film compared with an earlier one", "mistaken", "how far: least, median, most")
+    rates = {"the same, encoded anew": replays["missed"], **replays["taken_for_a_copy"]}
+    for (name, mistaken), far in zip(rates.items(), replays["apart"].values(), strict=True):
+        middle = f"{far[0]:.2f}, {statistics.median(far):.2f}, {far[-1]:.2f}" if far else "-"
+        found.add_row(name, _rate(mistaken), middle)
+    found.caption = f"taken for the same up to {replays['threshold']}; films of {replays['photos']} photos"
     return found
 
 

@@ -21,7 +21,10 @@ from app.voice.amounts import spoken_count
 # something under a consent puts its deletion here.
 Forget = Callable[[Connection, str, datetime], None]
 FORGET: Mapping[Purpose, tuple[Forget, ...]] = {
-    Purpose.FACE: (lambda tx, user_id, _now: personal.delete_rows(tx, "face_templates", user_id),),
+    Purpose.FACE: (
+        lambda tx, user_id, _now: personal.delete_rows(tx, "face_templates", user_id),
+        lambda tx, user_id, _now: personal.delete_rows(tx, "motion_traces", user_id),
+    ),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -25,7 +25,7 @@ from app.domain.identity import (
 )
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import consents, identity_check, real_name
+from app.flows import consents, face_films, identity_check, real_name
 from app.flows.checkout import OrderView
 from app.flows.deps import Deps
 from app.flows.identity_check import Pending
@@ -188,10 +188,14 @@ def _tries_left(deps: Deps, actor: Actor, order_id: str) -> None:
     with deps.database.read() as tx:
         today = challenges.outcomes(tx, actor.user_id, day)
         here = challenges.outcomes(tx, actor.user_id, day - timedelta(days=1), order_id)
-    failed = FaceDecision.NO_MATCH.value
     free = here.get(FaceDecision.RETRY.value, 0)
-    if today.get(failed, 0) >= FACE_TRIES_A_DAY or here.get(failed, 0) >= FACE_TRIES or free >= FACE_RETRIES:
+    if _tried(today) >= FACE_TRIES_A_DAY or _tried(here) >= FACE_TRIES or free >= FACE_RETRIES:
         raise AppError("face_used_up")
+
+
+def _tried(ended: Mapping[str, int]) -> int:
+    """The middle is a try too: who is never quite known must not try until chance knows them."""
+    return ended.get(FaceDecision.NO_MATCH.value, 0) + ended.get(FaceDecision.MIDDLE.value, 0)
 
 
 def _taken(deps: Deps, actor: Actor, found: Pending, challenge_id: str, kind: str) -> Challenge:
@@ -245,16 +249,22 @@ def _judge(deps: Deps, actor: Actor, taken: Challenge, frames: Sequence[bytes]) 
 
 
 def _outcome(deps: Deps, actor: Actor, found: Pending, taken: Challenge, verdict: FaceVerdict) -> OrderView:
-    """A match counts once, for this order; the middle asks for another factor; a retry says what to do."""
+    """A match counts once, for this order; the middle asks for another factor; a retry says what to do.
+
+    A film like an earlier one is the middle, too: it may be a recording, and nobody is sure of that."""
+    again = face_films.shown_before(deps, actor.user_id, taken.id, verdict.trace)
+    decision = verdict.decision
+    if again and decision is FaceDecision.PASS:
+        decision = FaceDecision.MIDDLE
     with deps.database.write() as tx:
         consents.required(tx, actor.user_id, Purpose.FACE)
-        challenges.end(tx, taken.id, verdict.decision.value)
-    if verdict.decision is FaceDecision.PASS:
+        challenges.end(tx, taken.id, decision.value)
+    if decision is FaceDecision.PASS:
         identity_check.prove(deps, found.order.id, Factor.FACE, actor.user_id, deps.clock.now())
         return identity_check.go_on(deps, actor, found.order.id)
-    if verdict.decision is FaceDecision.MIDDLE:
+    if decision is FaceDecision.MIDDLE:
         return identity_check.standing(deps, found, "check_middle")
-    if verdict.decision is FaceDecision.RETRY:
+    if decision is FaceDecision.RETRY:
         raise AppError(RETRY_SAYS.get(next(iter(verdict.reasons), ""), "face_frames"))
     return identity_check.standing(deps, found, "check_no_match")
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from app.domain.replay import Trace
+
 
 class Action(StrEnum):
     """What a person is asked to do. Left and right are the person's own, not the screen's."""
@@ -39,12 +41,16 @@ class FaceVerdict:
 
     `reasons`: short codes for the audit and, for RETRY, for the sentence to say (one of FaceQuality's
     reasons, or `action_missed`). Neither goes to the person as it is.
+
+    `trace`: how the head was held, frame by frame (`app.domain.replay`), by which the film is known again
+    when it is encoded anew; empty when no movement was seen.
     """
 
     decision: FaceDecision
     distance: float | None
     reasons: tuple[str, ...]
     cpu_seconds: float
+    trace: Trace = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,14 @@ from itertools import combinations
 import numpy as np
 
 from app.domain.liveness import Performance, performed, watch
+from app.domain.replay import Trace
 from app.errors import AppError
 from app.ports import Action, FaceDecision, FaceQuality, FaceTemplate, FaceVerdict
 from app.providers.face_frames import unpack, unpack_photos
 from app.providers.face_images import PHOTO, Pixels, pixels
 from app.providers.face_models import DIMENSIONS, MODEL_ID, FaceModels, Vector
 from app.providers.face_quality import REASONS, Look, fault_of, look
+from app.providers.face_trace import pose_of
 
 STRICT, MIDDLE = 0.40, 0.50
 SAME_NOW, SAME_TURNED, SAME_PHOTOS = 0.40, 0.45, 0.45
@@ -92,15 +94,22 @@ class FaceEngine:
         pictures = unpack(frames)
         looks = [look(self._models, picture, SEARCHED, facing=False) for picture in pictures]
         seen = watch([None if isinstance(found, str) else found.moment for found in looks])
+        trace = self._trace(pictures, looks) if seen.done else ()
         fault = self._fault(pictures, looks, seen, actions)
         if fault is not None:
-            return _verdict(FaceDecision.RETRY, None, (fault,), started)
+            return _verdict(FaceDecision.RETRY, None, (fault,), started, trace)
         best = max(_usable(looks, seen), key=lambda at: _found(looks, at).sharpness)
         face = self._models.embed(pictures[best], _found(looks, best).box)
         apart = distance(own, face)
         if not self._one_person(pictures, looks, seen, best, face):
-            return _verdict(FaceDecision.NO_MATCH, apart, ("not_one_person",), started)
-        return _verdict(decide(apart), apart, (), started)
+            return _verdict(FaceDecision.NO_MATCH, apart, ("not_one_person",), started, trace)
+        return _verdict(decide(apart), apart, (), started, trace)
+
+    def _trace(self, pictures: Sequence[Pixels], looks: Sequence[Look | str]) -> Trace:
+        found = zip(pictures, looks, strict=True)
+        return tuple(
+            pose_of(self._models, picture, seen.box) for picture, seen in found if not isinstance(seen, str)
+        )
 
     def _faced(self, picture: Pixels, facing: bool) -> Vector:
         seen = look(self._models, picture, PHOTO.side, facing)
@@ -199,7 +208,11 @@ def _usable(looks: Sequence[Look | str], seen: Performance) -> list[int]:
 
 
 def _verdict(
-    decision: FaceDecision, apart: float | None, reasons: tuple[str, ...], started: float
+    decision: FaceDecision,
+    apart: float | None,
+    reasons: tuple[str, ...],
+    started: float,
+    trace: Trace = (),
 ) -> FaceVerdict:
     spent = round(time.process_time() - started, 4)
-    return FaceVerdict(decision, None if apart is None else round(apart, 4), reasons, spent)
+    return FaceVerdict(decision, None if apart is None else round(apart, 4), reasons, spent, trace)

@@ -1,4 +1,4 @@
-"""Challenges of faces and fingers, templates, and the fingerprints of frames that were used."""
+"""Challenges of faces and fingers, templates, and by what frames and films that were used are known again."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from app.store.upsert import dialect_insert, insert_once
 
 _challenges = models.metadata.tables["challenges"]
 _frames = models.metadata.tables["frames_seen"]
+_traces = models.metadata.tables["motion_traces"]
+_users = models.metadata.tables["users"]
 _templates = models.metadata.tables["face_templates"]
 
 
@@ -114,6 +116,20 @@ def frames_are_new(tx: Connection, user_id: str, frames: Sequence[str], now: dat
         for frame in frames
     ]
     return all(fresh)
+
+
+def keep_trace(
+    tx: Connection, user_id: str, challenge_id: str, sealed: str, now: datetime, most: int
+) -> list[tuple[str, str]]:
+    """Keep a film's sealed trace. Returns the (challenge id, sealed trace) of the `most` newest before it.
+
+    Locks the person's row: of two films that arrive together, the second sees the first."""
+    tx.execute(select(_users.c.id).where(_users.c.id == user_id).with_for_update())
+    newest = select(_traces.c.challenge_id, _traces.c.trace).where(_traces.c.user_id == user_id)
+    earlier = tx.execute(newest.order_by(_traces.c.at.desc(), _traces.c.challenge_id).limit(most)).all()
+    values = {"user_id": user_id, "challenge_id": challenge_id, "trace": sealed, "at": now}
+    tx.execute(insert(_traces), values)
+    return [(row.challenge_id, row.trace) for row in earlier]
 
 
 def keep_template(tx: Connection, user_id: str, template: Template) -> None:

@@ -80,6 +80,7 @@ def _of_standing_orders(user_id: str) -> ColumnElement[bool]:
 _E = Erasure
 TABLES: Mapping[str, Entry] = {
     "face_templates": Entry(_E.DELETE, _by("face_templates", "user_id"), ("enrolled_at", "expires_at")),
+    "motion_traces": Entry(_E.DELETE, _by("motion_traces", "user_id"), ("at",)),
     "frames_seen": Entry(_E.DELETE, _by("frames_seen", "user_id"), ("at",)),
     "challenges": Entry(
         _E.DELETE, _by("challenges", "user_id"), ("order_id", "kind", "opened_at", "used_at", "outcome")
@@ -208,6 +209,7 @@ EXPIRES: Mapping[str, tuple[str, timedelta]] = {
     "one_time_codes": ("expires_at", timedelta(days=7)),
     "challenges": ("expires_at", timedelta(days=30)),
     "frames_seen": ("at", timedelta(days=180)),  # as long as the template they could be played to
+    "motion_traces": ("at", timedelta(days=180)),
     "turns": ("at", timedelta(days=7)),
     "help_tickets": ("expires_at", timedelta(0)),
     "sessions": ("expires_at", timedelta(days=180)),  # who logged in when, should a person ask

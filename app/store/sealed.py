@@ -52,6 +52,7 @@ class SealedColumn:
 
 SEALED = (
     SealedColumn("face_templates", ("user_id",), "template"),
+    SealedColumn("motion_traces", ("user_id", "challenge_id"), "trace"),
     SealedColumn("real_names", ("user_id",), "name"),
     SealedColumn("real_names", ("user_id",), "id_number", "id_number_lookup"),
     SealedColumn("real_names", ("user_id",), "phone", "phone_lookup"),

@@ -46,11 +46,15 @@ FILMS: dict[str, tuple[tuple[str, str], tuple[str | float, ...]]] = {
 
 
 @cache
+def frames_of(who: str) -> list[bytes]:
+    return head(who).frames(FILMS[who][1])
+
+
 def film(who: str = "self", take: int = 0) -> tuple[bytes, ...]:
     """Frames of this one's movements, each followed by a calm face. Another `take` is told by a comment in
     each picture: another file, and for the engine the same film."""
     note = b"\xff\xfe\x00\x04%02d" % take
-    return tuple(frame[:2] + note + frame[2:] for frame in head(who).frames(FILMS[who][1]))
+    return tuple(frame[:2] + note + frame[2:] for frame in frames_of(who))
 
 
 @pytest.fixture

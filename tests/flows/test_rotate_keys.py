@@ -14,6 +14,7 @@ from app.domain.clock import FakeClock
 from app.flows import rotate_keys
 from app.ports import Vault, VaultFault
 from app.providers.vault import Sm4Vault
+from app.store import challenges
 from app.store.database import Database
 from app.store.models import metadata
 from app.store.models.base import LOOKUP
@@ -115,6 +116,22 @@ def test_after_a_rotation_the_old_key_may_go(database: Database, clock: FakeCloc
     assert everything_opens(AFTER, database) == everything_opens(DURING, database) == 2100
     with pytest.raises(VaultFault):
         everything_opens(BEFORE, database)
+
+
+def test_several_sealed_rows_of_one_person_stay_each_in_its_place(
+    database: Database, clock: FakeClock
+) -> None:
+    user_id = a_person(database, clock)
+    films = [f"chl_{number}" for number in range(3)]
+    with database.write() as tx:
+        for film in films:
+            sealed_one = BEFORE.seal(film.encode(), f"motion_traces.trace:{user_id}:{film}")
+            challenges.keep_trace(tx, user_id, film, sealed_one, clock.now(), 1)
+    assert rotate_keys.rotate(database, DURING).resealed == len(films)
+    with database.read() as tx:
+        kept = {row.challenge_id: row.trace for row in tx.execute(select(metadata.tables["motion_traces"]))}
+    opened = {film: AFTER.open(kept[film], f"motion_traces.trace:{user_id}:{film}") for film in films}
+    assert opened == {film: film.encode() for film in films}
 
 
 def test_repeating_a_rotation_changes_nothing(database: Database, clock: FakeClock) -> None:

@@ -45,15 +45,22 @@ def a_relative() -> Image.Image:
 
 
 class Head:
-    """One photo, on a 720 × 1280 canvas, ready to be moved."""
+    """One photo, on a canvas of `size` (width, height), ready to be moved."""
 
-    def __init__(self, models: FaceModels, picture: Image.Image, face_side: int = 330) -> None:
+    def __init__(
+        self,
+        models: FaceModels,
+        picture: Image.Image,
+        face_side: int = 330,
+        size: tuple[int, int] = (WIDE, HIGH),
+    ) -> None:
         box = models.find(np.asarray(picture), 800)[0]
         scale = face_side / box.side
         large = picture.resize((round(picture.width * scale), round(picture.height * scale)))
         found = box.scaled(scale)
-        self._canvas = Image.new("RGB", (WIDE, HIGH), (120, 128, 135))
-        at = (WIDE // 2 - (found.left + found.right) // 2, HIGH // 2 - (found.top + found.bottom) // 2)
+        wide, high = size
+        self._canvas = Image.new("RGB", size, (120, 128, 135))
+        at = (wide // 2 - (found.left + found.right) // 2, high // 2 - (found.top + found.bottom) // 2)
         self._canvas.paste(large, at)
         moved = Box(found.top + at[1], found.right + at[0], found.bottom + at[1], found.left + at[0])
         self._marks = models.marks(np.asarray(self._canvas), moved)
@@ -63,7 +70,7 @@ class Head:
         jaw, nose = self._marks[:17], self._marks[30]
         middle = (jaw[0] + jaw[16]) / 2
         half = abs(jaw[16, 0] - jaw[0, 0]) / 2
-        y, x = np.mgrid[0:HIGH, 0:WIDE].astype(float)
+        x, y = self._places()
         down = np.clip(1 - ((y - nose[1]) / (1.9 * half)) ** 2, 0, None)
         source = x
         for _ in range(12):  # where did this pixel come from? The shift is of the place it came from
@@ -76,7 +83,7 @@ class Head:
         left, right = self._marks[60], self._marks[64]
         width = right[0] - left[0]
         line = (self._marks[61:64, 1].mean() + self._marks[65:68, 1].mean()) / 2
-        y, x = np.mgrid[0:HIGH, 0:WIDE].astype(float)
+        x, y = self._places()
         across = np.clip(1 - ((x - (left[0] + right[0]) / 2) / (0.62 * width)) ** 2, 0, None)
         gap = share * width * np.sqrt(across)
         fade = np.clip(1 - (y - line - gap) / (2.2 * width), 0, 1)
@@ -84,6 +91,23 @@ class Head:
         opened = _sampled(np.asarray(self._canvas), x, source)
         opened[(y > line) & (y <= line + gap)] = (45, 22, 22)
         return Image.fromarray(opened)
+
+    def nod(self, amount: float) -> None:
+        """From now on the head is held lower (`amount` > 0), by that share of half the face's width."""
+        jaw, nose = self._marks[:17], self._marks[30]
+        middle, half = (jaw[0, 0] + jaw[16, 0]) / 2, abs(jaw[16, 0] - jaw[0, 0]) / 2
+        x, y = self._places()
+        across = np.clip(1 - ((x - middle) / (1.02 * half)) ** 2, 0, None)
+        source = y
+        for _ in range(12):
+            down = np.clip(1 - ((source - nose[1]) / (1.9 * half)) ** 2, 0, None)
+            source = y - amount * half * across * down
+        self._canvas = Image.fromarray(_sampled(np.asarray(self._canvas), x, source))
+
+    def _places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every pixel's x and y."""
+        y, x = np.mgrid[0 : self._canvas.height, 0 : self._canvas.width].astype(float)
+        return x, y
 
     def frames(self, steps: Sequence[str | float], quality: int = 85) -> list[bytes]:
         """JPEGs: a number is a turn, "mouth" an open mouth; the phone is never quite still."""
@@ -104,7 +128,8 @@ def encoded(picture: Image.Image, quality: int = 85, kind: str = "JPEG") -> byte
 
 def _sampled(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Bilinear."""
-    x, y = np.clip(x, 0, WIDE - 1.001), np.clip(y, 0, HIGH - 1.001)
+    height, width = picture.shape[:2]
+    x, y = np.clip(x, 0, width - 1.001), np.clip(y, 0, height - 1.001)
     left, top = x.astype(int), y.astype(int)
     to_right, to_bottom = (x - left)[..., None], (y - top)[..., None]
     upper = picture[top, left] * (1 - to_right) + picture[top, left + 1] * to_right

@@ -98,7 +98,7 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
         "identity.lower_limits": {"single_fen": 10_000, "day_fen": 20_000},
         "identity.accept_invite": {"code": "00000000"},
         "cards.bind": {"card_number": "3104870300000000003"},
-        "me.give_consent": {"purpose": "face", "version": 1},
+        "me.give_consent": {"purpose": "face", "version": 2},
         "me.erase": {},
         "subscriptions.accept": {"accepted": []},
     }.get(endpoint)

@@ -17,7 +17,7 @@ from tests.rules.test_words import assert_speakable
 WORDS = {
     Purpose.VOICE: (1, "48bb2ddbb939"),
     Purpose.VOICE_SAMPLES: (1, "02646a6b6f6d"),
-    Purpose.FACE: (1, "8cd3c005d054"),
+    Purpose.FACE: (2, "d420575c17da"),
     Purpose.CONTACTS: (1, "2dab088cd4dd"),
     Purpose.DAILY_PROFILE: (1, "9481926e1884"),
     Purpose.PROACTIVE_MESSAGES: (1, "73749d3f49e7"),

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from app.domain.clock import FakeClock
-from app.domain.consents import Purpose
+from app.domain.consents import Purpose, texts
 from app.errors import AppError
 from app.flows import consents
 from tests.conftest import DATABASES, database_url
@@ -38,7 +38,8 @@ def test_a_consent_is_given_read_and_taken_back(world: World) -> None:
     taken = phone.ok("DELETE", f"{CONSENTS}/face")
     assert not taken["consent"]["given"] and "收回" in taken["screen"]["say"]
     acts = rows(world, "SELECT number, act, version FROM consents ORDER BY number")
-    assert acts == [(1, "given", 1), (2, "withdrawn", 1)]
+    version = texts()[Purpose.FACE].version
+    assert acts == [(1, "given", version), (2, "withdrawn", version)]
 
 
 def test_agreeing_or_taking_back_twice_is_once(world: World) -> None:

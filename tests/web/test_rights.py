@@ -278,7 +278,10 @@ def test_the_sweep_forgets_what_is_kept_for_a_time_only_and_not_before(world: Wo
     phone.tap("home")
     enrol(world, user_id)
     insert(world, "frames_seen", user_id=user_id, frame="f" * 64, at=world.clock.now())
-    tables = ("face_templates", "frames_seen", "sessions", "turns")
+    film = {"user_id": user_id, "challenge_id": "chl_1", "trace": "sealed"}
+    insert(world, "motion_traces", at=world.clock.now(), **film)
+    kept_long = ["face_templates", "frames_seen", "motion_traces", "sessions"]
+    tables = (*kept_long, "turns")
 
     def left() -> list[str]:
         world.sweep()
@@ -287,9 +290,9 @@ def test_the_sweep_forgets_what_is_kept_for_a_time_only_and_not_before(world: Wo
     world.clock.tick(days=7, seconds=-1)
     assert left() == list(tables)
     world.clock.tick(seconds=1)
-    assert left() == ["face_templates", "frames_seen", "sessions"]
+    assert left() == kept_long
     world.clock.tick(days=173, seconds=-1)
-    assert left() == ["face_templates", "frames_seen", "sessions"]
+    assert left() == kept_long
     world.clock.tick(seconds=1)
     assert left() == ["sessions"]
     world.clock.tick(days=world.deps.settings.session_days)

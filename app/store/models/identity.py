@@ -69,6 +69,16 @@ class FrameSeen(db.Model):  # type: ignore[name-defined,misc]
     at: Mapped[datetime] = mapped_column(Moment, index=True)
 
 
+class MotionTrace(db.Model):  # type: ignore[name-defined,misc]
+    """How a head was held in each frame of one film, sealed: the film is known again when encoded anew."""
+
+    __tablename__ = "motion_traces"
+    user_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"), primary_key=True)
+    challenge_id: Mapped[str] = mapped_column(ID, primary_key=True)  # its row goes sooner than this one
+    trace: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Moment, index=True)
+
+
 class OneTimeCode(db.Model):  # type: ignore[name-defined,misc]
     """A code that was sent or handed out, as a keyed hash: bound to what it is for, few tries, one use."""
 
