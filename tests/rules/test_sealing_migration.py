@@ -120,7 +120,7 @@ def test_without_keys_the_upgrade_says_so_and_changes_nothing(url: str, tmp_path
 
 def test_without_their_key_the_downgrade_says_so_and_changes_nothing(url: str, tmp_path: Path) -> None:
     with application(tmp_path / "data", url):
-        upgrade(directory=MIGRATIONS)
+        upgrade(directory=MIGRATIONS, revision="0006")
     with application(tmp_path / "data", url, keys="k2=ffeeddccbbaa99887766554433221100") as deps:
         before = rows(deps, "SELECT * FROM cards ORDER BY id")
         with pytest.raises(SystemExit, match="cards.card_number:crd_1: .* ANXIN_VAULT_KEYS"):
