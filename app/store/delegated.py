@@ -30,7 +30,7 @@ def lock_card(tx: Connection, card_id: str) -> None:
 
 def card_bound_at(tx: Connection, card_id: str) -> datetime:
     """Since when its owner has had this card. LookupError for none."""
-    found = tx.execute(select(_cards.c.created_at).where(_cards.c.id == card_id)).scalar()
+    found: datetime | None = tx.execute(select(_cards.c.created_at).where(_cards.c.id == card_id)).scalar()
     if found is None:
         raise LookupError(card_id)
     return found
@@ -46,10 +46,8 @@ def spent(
     people have bound is one card.
     """
     number = select(_cards.c.card_number).where(_cards.c.id == card_id).scalar_subquery()
-    same = list(
-        tx.execute(select(_cards.c.id, _cards.c.user_id).where(_cards.c.card_number == number)).tuples()
-    )
-    onto = {card for card, _owner in same}
+    same = tx.execute(select(_cards.c.id, _cards.c.user_id).where(_cards.c.card_number == number)).all()
+    onto = {card.id for card in same}
     since = min(month_start(now), now - COOLING)
     statement = select(
         _orders.c.user_id,
@@ -59,7 +57,7 @@ def spent(
         _orders.c.paid_at,
     ).where(
         _BY_OTHERS,
-        _orders.c.beneficiary_id.in_({elder_id, *(owner for _card, owner in same)}),
+        _orders.c.beneficiary_id.in_({elder_id, *(card.user_id for card in same)}),
         _counts(since, now),
     )
     if except_id is not None:

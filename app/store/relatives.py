@@ -63,8 +63,8 @@ def _tie(elder_id: str, relative_id: str) -> Any:
 def accept(tx: Connection, elder_id: str, relative_id: str, elder_name: str | None) -> None:
     """The relative took the invitation; nothing may be done with it until the elder confirms. A tie that
     ended begins anew, one that is bound stays bound. A frozen one stays frozen."""
-    values = {"elder_id": elder_id, "relative_id": relative_id, "state": ACCEPTED, "roles": []}
-    values["elder_name"] = elder_name
+    values: dict[str, Any] = {"elder_id": elder_id, "relative_id": relative_id, "elder_name": elder_name}
+    values |= {"state": ACCEPTED, "roles": []}
     statement = dialect_insert(tx, _relatives).values(**values)
     begin_anew: dict[str, Any] = {
         "state": ACCEPTED,
