@@ -177,6 +177,21 @@ class FamilyMachine(RuleBasedStateMachine):
     def a_relative_pays_all_that_is_allowed(self, relative: int, times: int) -> None:
         self._pays(0, relative, [50_000] * times, None)
 
+    @rule(relative=st.sampled_from([2, 3]), how=st.integers(0, 3))
+    def a_tie_is_over_in_between(self, relative: int, how: int) -> None:
+        """The sheet is open already."""
+        before = len(self.story.placed)
+        self.story.order(0, relative, 0, 10_000)
+        if len(self.story.placed) > before:
+            self.story.go_on(0)
+            if how < 2:
+                self.story.end(0, relative, by_relative=how == 1)
+            elif how == 2:
+                self.story.freeze(0, relative, thaw=False)
+            else:
+                self.story.change(0, relative, {"roles": frozenset({Role.ALERTS})})
+            self.story.pay(0, 0)
+
     @rule(which=WHICH)
     def a_relative_goes_on(self, which: int) -> None:
         self.story.go_on(which)
