@@ -50,6 +50,11 @@ def _kept(deps: Deps, code: str) -> str:
     return deps.vault.lookup(code.strip(), "invite")
 
 
+def _found(deps: Deps, code: str) -> tuple[str, ...]:
+    """How it may have been kept by any of our processes."""
+    return deps.vault.lookups(code.strip(), "invite")
+
+
 def invite(deps: Deps, actor: Actor) -> Invitation:
     """For 24 hours, for one relative; an older one of this elder's is worth nothing any more.
     AppError too_many_tries."""
@@ -71,7 +76,7 @@ def accept(deps: Deps, actor: Actor, code: str | None, card: str | None, name: s
         raise AppError("invite_wrong")
     purpose = CodePurpose.INVITE if card is None else CodePurpose.CARD
     confirms = code if card is None else _new_code()
-    taken, then = _kept(deps, card or code or ""), _kept(deps, confirms or "")
+    taken, then = _found(deps, card or code or ""), _kept(deps, confirms or "")
     with deps.database.write() as tx:
         elder_id = codes.take_invitation(tx, purpose, taken, actor.user_id, then, now)
         if elder_id is None:
@@ -88,13 +93,13 @@ def confirm(
     """The elder says yes to one who accepted, with the code that belongs to that one. AppError
     relative_not_found, bind_code_wrong, too_many_relatives, too_many_tries."""
     rates.spend(deps, f"confirm:{actor.user_id}", GUESSES_A_DAY, timedelta(days=1))
-    now, me, kept = deps.clock.now(), actor.user_id, _kept(deps, code)
+    now, me, found = deps.clock.now(), actor.user_id, _found(deps, code)
     granted = FIRST_ROLES if roles is None else frozenset(roles)
     with deps.database.write() as tx:  # a wrong code is counted; a fourth relative uses no code up
         waiting = relatives.find(tx, me, relative_id)
         if waiting is None or waiting.state != relatives.ACCEPTED:
             raise AppError("relative_not_found")
-        right = codes.use(tx, CodePurpose.BIND, me, relative_id, kept, now) is not None
+        right = codes.use(tx, CodePurpose.BIND, me, (relative_id,), found, now) is not None
         if right:
             tie = relatives.bind(tx, me, relative_id, clean_nickname(name), granted, now)
             tie_deeds.bound(tx, tie, me, now)

@@ -20,7 +20,7 @@ from app.domain.orders import (
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import channels, check_screens, delegated, settle, views, wish
+from app.flows import card_numbers, channels, check_screens, delegated, settle, views, wish
 from app.flows.deps import Deps
 from app.flows.risk_of import risk_of
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
@@ -130,7 +130,7 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
 def _confirmed(deps: Deps, actor: Actor, order: Order, now: datetime) -> Order:
     """To the payment, or first to the check that the risk rule asks for: decided and written as one."""
     with deps.database.write() as tx:
-        no = delegated.objection(tx, order, now)
+        no = delegated.objection(deps, tx, order, now)
         if no is None:
             order = _moved_on(deps, tx, actor, order, now)
     if no is not None:
@@ -175,9 +175,10 @@ def _payers_own(order: Order, actor: Actor) -> Order:
 
 
 def _check_card(deps: Deps, card: Card, order: Order) -> None:
-    allowed_route(card.card_number, deps.city)
+    allowed_route(card.prefix, deps.city)
+    number = card_numbers.number_of(deps, card)
     try:
-        facts = deps.card_system.find(card.card_number)
+        facts = deps.card_system.find(number)
     except Refused as no:
         raise AppError("card_blocked") from no
     except (Unavailable, Unknown) as silence:

@@ -16,9 +16,9 @@ from app.domain.family import OverCap, Role, over_cap, own_caps
 from app.domain.money import yuan_short
 from app.domain.orders import Event, State, Truth
 from app.errors import AppError
-from app.flows import settle
+from app.flows import card_numbers, settle
 from app.flows.deps import Deps
-from app.store import delegated, relatives
+from app.store import cards, delegated, relatives
 from app.store.orders import Order
 from app.store.relatives import Relative
 from app.voice import replies
@@ -37,7 +37,7 @@ def tie_for(tx: Connection, elder_id: str, relative_id: str, role: Role, now: da
     return tie
 
 
-def objection(tx: Connection, order: Order, now: datetime) -> AppError | None:
+def objection(deps: Deps, tx: Connection, order: Order, now: datetime) -> AppError | None:
     """Why this order may not go on, counted under the locks of its elder and its card: tie_over, over_cap,
     cap_used_up. None when it may, and for everybody's own card."""
     if not order.delegated:
@@ -46,10 +46,8 @@ def objection(tx: Connection, order: Order, now: datetime) -> AppError | None:
     tie = relatives.find(tx, order.beneficiary_id, order.user_id)
     if tie is None or not tie.may(Role.PAY, now):
         return AppError("tie_over")
-    delegated.lock_card(tx, order.card_id)
-    by_relative, onto_card = delegated.spent(
-        tx, order.user_id, order.beneficiary_id, order.card_id, order.id, now
-    )
+    card = delegated.lock_card(tx, card_numbers.found_by(deps, cards.get(tx, order.card_id)))
+    by_relative, onto_card = delegated.spent(tx, order.user_id, order.beneficiary_id, card, order.id, now)
     assert tie.bound_at is not None
     passed = over_cap(
         order.amount_fen,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.domain.family import Caps, Role, own_caps
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import delegated, views, wish
+from app.flows import card_numbers, delegated, views, wish
 from app.flows.checkout import OrderView
 from app.flows.deps import Deps
 from app.ports import CardMode, Refused, Unavailable, Unknown
@@ -57,8 +57,9 @@ def show_elder(deps: Deps, actor: Actor, elder_id: str) -> Elder:
 
 
 def _balance(deps: Deps, card: Card) -> int | None:
+    number = card_numbers.number_of(deps, card)
     try:
-        return deps.card_system.find(card.card_number).balance_fen
+        return deps.card_system.find(number).balance_fen
     except (Refused, Unavailable, Unknown):
         return None
 
@@ -86,7 +87,7 @@ def open_order(
         relatives.lock(tx, elder_id)
         order, card = orders.open_order(tx, values, CardMode.ACCOUNT, now)
         new = order.id == values["id"]
-        no = delegated.objection(tx, order, now) if new else None
+        no = delegated.objection(deps, tx, order, now) if new else None
         if no is not None:
             raise no  # and nothing was written
     return OrderView(order, card, views.order_screen(deps.city, order, card, now, days=deps.calendar))

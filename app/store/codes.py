@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -69,9 +70,15 @@ def void(tx: Connection, purpose: CodePurpose, user_id: str, now: datetime) -> N
 
 
 def use(
-    tx: Connection, purpose: CodePurpose, user_id: str, bound_to: str, code: str, now: datetime
+    tx: Connection,
+    purpose: CodePurpose,
+    user_id: str,
+    bound_to: Collection[str],
+    code: Collection[str],
+    now: datetime,
 ) -> Code | None:
-    """Take a code in: the right one, in time, for exactly this, is used up; None for anything else.
+    """Take a code in: the right one, in time, for exactly this, is used up; None for anything else. Both are
+    given as what they may be kept as, under each lookup key there is.
 
     A wrong one costs a try, and after CODE_TRIES the live code is worth nothing. Both are counted in the row
     itself, so that parallel guesses are counted too.
@@ -79,13 +86,13 @@ def use(
     live = (
         (_codes.c.purpose == purpose.value)
         & (_codes.c.user_id == user_id)
-        & (_codes.c.bound_to == bound_to)
+        & _codes.c.bound_to.in_(bound_to)
         & _codes.c.used_at.is_(None)
         & (_codes.c.expires_at > now)
     )
     counted = update(_codes).where(live, _codes.c.tries < CODE_TRIES).values(tries=_codes.c.tries + 1)
     tx.execute(counted)
-    right = (_codes.c.code == code) & (_codes.c.tries <= CODE_TRIES)
+    right = _codes.c.code.in_(code) & (_codes.c.tries <= CODE_TRIES)
     taken = update(_codes).where(live, right).values(used_at=now)
     row = tx.execute(taken.returning(_codes.c.id, _codes.c.user_id, _codes.c.issued_by)).first()
     if row is None:
@@ -95,16 +102,17 @@ def use(
 
 
 def take_invitation(
-    tx: Connection, purpose: CodePurpose, code: str, relative_id: str, then: str, now: datetime
+    tx: Connection, purpose: CodePurpose, code: Collection[str], relative_id: str, then: str, now: datetime
 ) -> str | None:
     """Turn a live invitation (INVITE or CARD), once, into the code `then` with which its elder confirms this
-    relative within the same time. Whose it is; None for no such code, and for one's own.
+    relative within the same time. `code` is as for `use`. Whose it is; None for no such code, and for one's
+    own.
 
     Its other form is worth nothing any more, nor is what this relative took of this elder's before.
     """
     mine = update(_codes).where(
         _codes.c.purpose == purpose.value,
-        _codes.c.code == code,
+        _codes.c.code.in_(code),
         _codes.c.user_id != relative_id,
         _codes.c.used_at.is_(None),
         _codes.c.expires_at > now,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
@@ -19,13 +19,12 @@ _cards = models.metadata.tables["cards"]
 _BY_OTHERS = _orders.c.user_id != _orders.c.beneficiary_id
 
 
-def lock_card(tx: Connection, card_id: str) -> None:
-    """What is counted onto this card stays so until the commit, whoever else has bound the same card.
-    SQLite has one writer anyway."""
-    if tx.dialect.name == "postgresql":
-        number = select(_cards.c.card_number).where(_cards.c.id == card_id).scalar_subquery()
-        same = select(_cards.c.id).where(_cards.c.card_number == number).order_by(_cards.c.id)
-        tx.execute(same.with_for_update(key_share=True))
+def lock_card(tx: Connection, lookups: Collection[str]) -> dict[str, str]:
+    """What is counted onto this card stays so until the commit, whoever has bound it. Its owners by the id it
+    has with them. `lookups`: what its number is found by. SQLite has one writer anyway."""
+    same = select(_cards.c.id, _cards.c.user_id).where(_cards.c.card_number_lookup.in_(lookups))
+    rows = tx.execute(same.order_by(_cards.c.id).with_for_update(key_share=True))
+    return {row.id: row.user_id for row in rows}
 
 
 def card_bound_at(tx: Connection, card_id: str) -> datetime:
@@ -37,17 +36,20 @@ def card_bound_at(tx: Connection, card_id: str) -> datetime:
 
 
 def spent(
-    tx: Connection, relative_id: str, elder_id: str, card_id: str, except_id: str | None, now: datetime
+    tx: Connection,
+    relative_id: str,
+    elder_id: str,
+    card: Mapping[str, str],
+    except_id: str | None,
+    now: datetime,
 ) -> tuple[Spent, Spent]:
-    """(by this relative for this elder, by all relatives onto this card), without order `except_id`.
+    """(by this relative for this elder, by all relatives onto this card), without order `except_id`. `card`
+    is what `lock_card` found.
 
     A payment counts in the day and month it was made in, and what may still be paid counts in those of
     `now`: so no midnight lets more pass than a cap. Money that goes home counts no more. A card that two
     people have bound is one card.
     """
-    number = select(_cards.c.card_number).where(_cards.c.id == card_id).scalar_subquery()
-    same = tx.execute(select(_cards.c.id, _cards.c.user_id).where(_cards.c.card_number == number)).all()
-    onto = {card.id for card in same}
     since = min(month_start(now), now - COOLING)
     statement = select(
         _orders.c.user_id,
@@ -57,14 +59,14 @@ def spent(
         _orders.c.paid_at,
     ).where(
         _BY_OTHERS,
-        _orders.c.beneficiary_id.in_({elder_id, *(card.user_id for card in same)}),
+        _orders.c.beneficiary_id.in_({elder_id, *card.values()}),
         _counts(since, now),
     )
     if except_id is not None:
         statement = statement.where(_orders.c.id != except_id)
     rows = tx.execute(statement).all()
     mine = [row for row in rows if (row.user_id, row.beneficiary_id) == (relative_id, elder_id)]
-    theirs = [row for row in rows if row.card_id in onto]
+    theirs = [row for row in rows if row.card_id in card]
     return _sums(((row.paid_at, row.amount_fen) for row in mine), now), _sums(
         ((row.paid_at, row.amount_fen) for row in theirs), now
     )

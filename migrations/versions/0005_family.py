@@ -211,13 +211,11 @@ def upgrade() -> None:
     others = sa.text('user_id <> beneficiary_id')
     name, columns = 'ix_orders_beneficiary_id', ['beneficiary_id']
     op.create_index(name, 'orders', columns, postgresql_where=others, sqlite_where=others)
-    op.create_index('ix_cards_card_number', 'cards', ['card_number'])
     _agree_to_old_ties()
 
 
 
 def downgrade() -> None:
-    op.drop_index('ix_cards_card_number', table_name='cards')
     op.drop_index('ix_orders_beneficiary_id', table_name='orders')
     with op.batch_alter_table('relatives', schema=None) as batch_op:
         batch_op.drop_column('elder_name')

@@ -241,14 +241,16 @@ class FamilyStory:
         )
 
     def rows(self) -> list[dict[str, Any]]:
+        """Every order of a relative's; `card_number` is its last four, which no two share here."""
         return self.world.ours.rows(
-            "SELECT o.*, c.card_number FROM orders o JOIN cards c ON c.id = o.card_id"
+            "SELECT o.*, c.last_four AS card_number FROM orders o JOIN cards c ON c.id = o.card_id"
             " WHERE o.user_id <> o.beneficiary_id ORDER BY o.id"
         )
 
     def _card_since(self, elder: int, card: str) -> datetime:
-        sql = f"SELECT created_at FROM cards WHERE card_number = '{card}' AND user_id = '{self._id(elder)}'"
-        return moment(self.world.ours.rows(sql)[0]["created_at"])
+        rows = self.world.ours.rows("SELECT user_id, last_four, created_at FROM cards")
+        mine = [row for row in rows if (row["user_id"], row["last_four"]) == (self._id(elder), card)]
+        return moment(mine[0]["created_at"])
 
     def order(self, elder: int, relative: int, at: int, amount_fen: int) -> None:
         """A relative, or somebody who is none, opens an order for one of an elder's cards."""
@@ -270,12 +272,12 @@ class FamilyStory:
         elif Role.PAY not in tie.roles:
             assert outcome == "role_missing", outcome
         elif outcome == "ok":
-            assert not self.over(elder, relative, card, amount_fen, view.order.id), "above a cap"
-            self.placed.append(Placed(elder, relative, card, view))
+            assert not self.over(elder, relative, card[-4:], amount_fen, view.order.id), "above a cap"
+            self.placed.append(Placed(elder, relative, card[-4:], view))
             self._accepts_messages(owner, payer)
         else:
             assert outcome in ("over_cap", "cap_used_up"), outcome
-            assert self.over(elder, relative, card, amount_fen), "nothing was passed"
+            assert self.over(elder, relative, card[-4:], amount_fen), "nothing was passed"
             self.counts["held by a cap"] += 1
 
     def _accepts_messages(self, *persons: Elder) -> None:
