@@ -36,6 +36,11 @@ def number_of(deps: Deps, card: Card) -> str:
     return opened(deps, card.id, card.card_number)
 
 
+def found_by(deps: Deps, card: Card) -> tuple[str, ...]:
+    """What the same card is found by, whoever has bound it. LookupError, VaultFault."""
+    return deps.vault.lookups(number_of(deps, card), "cards.card_number")
+
+
 def for_comparing(deps: Deps) -> Callable[[str, str | None], str]:
     """Opens (card id, sealed number) for a comparison of books; "", which no book has, where there is none or
     it does not open: then that row differs, and a person looks at it, while the day goes on."""
