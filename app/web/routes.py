@@ -11,13 +11,16 @@ from app.web import (
     conversation,
     edge,
     faults,
+    history,
     identity,
     me,
     ops,
     orders,
     page,
+    pay_requests,
     sandbox_phone,
     sessions,
+    standing_orders,
     subscriptions,
 )
 
@@ -33,6 +36,9 @@ STORIES = (
     callbacks,
     ops,
     page,
+    history,  # f4
+    pay_requests,  # f4
+    standing_orders,  # f4
 )
 
 
