@@ -37,6 +37,15 @@ class Do(StrEnum):
     HELP = "help"
     AGENT = "agent"
     ASK_FAMILY = "ask_family"
+    # f4: asking the family to pay (family_asks.py)
+    ASK_RELATIVE = "ask_relative"
+    ASK_READ_BACK = "ask_read_back"
+    SEND_ASK = "send_ask"
+    ASKED = "asked"
+    UNASK = "unask"
+    ANSWER_FAMILY = "answer_family"
+    ANSWER_PROPOSAL = "answer_proposal"
+    TOLD = "told"
     OFFER = "offer"
     AGAIN = "again"
     AGAIN_BUTTONS = "again_buttons"
@@ -63,6 +72,8 @@ class Memory:
     failures: int = 0
     shown: Do = Do.HOME
     offered: tuple[tuple[str, str], ...] = ()
+    asking: bool = False  # the form is for a relative to pay: relative_id
+    relative_id: str | None = None
 
     @classmethod
     def load(cls, stored: dict[str, Any]) -> Memory:
@@ -77,6 +88,8 @@ class Memory:
             failures=stored["failures"],
             shown=Do(stored["shown"]),
             offered=tuple((choice, label) for choice, label in stored["offered"]),
+            asking=stored.get("asking", False),
+            relative_id=stored.get("relative_id"),
         )
 
     @property
@@ -99,6 +112,8 @@ class Memory:
             "failures": self.failures,
             "shown": self.shown.value,
             "offered": [list(pair) for pair in self.offered],
+            "asking": self.asking,
+            "relative_id": self.relative_id,
         }
 
 
@@ -111,6 +126,7 @@ class Move:
     read_back: str | None = None
     order_id: str | None = None
     factor: str | None = None  # for CHECK: which way was chosen
+    subject: str | None = None  # a request or a proposal, and `factor` the answer to it
 
 
 _PLAIN: dict[Intent, Do] = {
@@ -155,7 +171,7 @@ def _card_named(index: int | None, words: str | None, cards: Sequence[KnownCard]
     return None, True
 
 
-def _not_understood(memory: Memory) -> Move:
+def not_understood(memory: Memory) -> Move:
     """First say it differently, then buttons, then a person. The form is kept."""
     failures = memory.failures + 1
     do = {1: Do.AGAIN, 2: Do.AGAIN_BUTTONS}.get(failures, Do.AGAIN_PERSON)
@@ -166,7 +182,7 @@ def _offer(candidates: Sequence[Candidate], memory: Memory, cards: Sequence[Know
     buttons = (_button(candidate, cards) for candidate in candidates)
     offered = tuple(dict.fromkeys(button for button in buttons if button))
     if len(offered) < 2:
-        return _not_understood(memory)
+        return not_understood(memory)
     named = {candidate.card_index for candidate in candidates if candidate.intent is Intent.TOP_UP}
     none = (("again", replies.phrase("none_of_these")),)
     memory = replace(memory, offered=offered[:4] + none, shown=Do.OFFER)
@@ -198,7 +214,7 @@ def on_speech(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) 
     if heard.decision is Decision.CHOOSE:
         return _offer(heard.choices, memory, cards)
     if heard.decision is not Decision.ACCEPT or heard.intent is Intent.NONE:
-        return _not_understood(memory)
+        return not_understood(memory)
     if heard.intent in _PLAIN:
         return _shown(_PLAIN[heard.intent], memory)
     if heard.intent in (Intent.TOP_UP, Intent.SELECT_CARD):
@@ -215,7 +231,7 @@ def on_speech(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) 
 def _top_up(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) -> Move:
     card_id, understood = _card_named(heard.card_index, heard.card_words, cards)
     if not understood:
-        return _not_understood(memory)
+        return not_understood(memory)
     if heard.intent is Intent.TOP_UP and memory.state is State.HOME:
         memory = Memory(failures=memory.failures)  # a new wish starts a new form
     if card_id is not None or heard.card_words:
@@ -259,7 +275,7 @@ def on_choice(memory: Memory, choice: str, cards: Sequence[KnownCard]) -> Move:
     if name == "confirm":
         return Move(Do.SHOW_ORDER, memory) if memory.order_id else _shown(Do.NOTHING_TO_CONFIRM, memory)
     if name == "again":
-        return _not_understood(memory)
+        return not_understood(memory)
     simple = {
         "home": lambda: _shown(Do.HOME, memory),
         "bind_card": lambda: _shown(Do.BIND_CARD, memory),

@@ -13,7 +13,7 @@ from app.domain.family import Role
 from app.store import orders, pay_requests
 from tests.flows.family_ground import Family, a_family
 from tests.flows.test_identity_check import with_phone
-from tests.world import Phone, World
+from tests.world import Phone, World, a_key
 
 REQUESTS = "/api/v1/pay-requests"
 DAUGHTERS_PHONE, SONS_PHONE, ELDERS_PHONE = "13900000006", "13900000009", "13900000001"
@@ -389,3 +389,47 @@ def test_who_is_erased_in_the_middle_is_passed_over(world: World, family: Family
     family.relatives["女儿"].ok("POST", "/api/v1/me/erase", {"token": token})
     world.work(minutes=30)
     assert family.asked_of("儿子") == [request_id]
+
+
+# --- by touch, in the conversation ---
+
+
+def test_by_touch_it_is_relative_amount_and_a_yes(world: World, family: Family) -> None:
+    elder = family.elder
+    whom = elder.tap("ask_family")["screen"]
+    assert {"女儿", "儿子", "不用了"} == {choice["label"] for choice in whom["choices"]}
+    much = elder.tap(next(each["id"] for each in whom["choices"] if each["label"] == "女儿"))["screen"]
+    read_back = elder.tap(much["choices"][0]["id"])["screen"]
+    assert read_back["say"].startswith("请女儿给羊城通，尾号零零零幺充五十元，由女儿付钱")
+    key = a_key()
+    turn = {"client_key": key, "choice": read_back["choices"][0]["id"]}
+    first, again = (elder.ok("POST", "/api/v1/conversation/turns", turn)["screen"] for _ in range(2))
+    assert "已经告诉女儿了" in first["say"] and again == first
+    (request_id,) = family.asked_of("女儿")
+    assert elder.tap(f"asked:{request_id}")["screen"] == first
+    assert elder.tap(f"unask:{request_id}")["screen"]["title"] == "不用家人充了"
+    assert family.asked_of("女儿") == [] and elder.tap("repeat")["screen"]["title"] == "不用家人充了"
+
+
+def test_the_relative_answers_in_the_conversation_too(world: World, family: Family) -> None:
+    request_id = family.ask("女儿")
+    daughter = family.relatives["女儿"]
+    question = daughter.ok("GET", "/api/v1/pay-requests")["asked_of_me"][0]["screen"]
+    page = daughter.tap(question["choices"][0]["id"])["screen"]
+    assert page["next"] == "confirm" and page["order"]["amount_fen"] == 5000
+    paying = daughter.tap(page["choices"][0]["id"])["screen"]
+    assert daughter.pay({"screen": paying}) == "requestPayment:ok"
+    world.work()
+    assert "已经充到卡上" in family.screen(request_id)["say"]
+    second = family.ask("儿子")
+    assert family.relatives["儿子"].tap(f"family:enough:{second}")["screen"]["title"] == "告诉家人了"
+
+
+@pytest.mark.parametrize("choice", ["family:yes:{}", "family:enough:{}", "asked:{}", "unask:{}"])
+def test_a_strangers_tap_finds_nothing(world: World, family: Family, choice: str) -> None:
+    request_id = family.ask("女儿")
+    stranger = world.elder("li", "3104870300000000002")
+    for named in (request_id, "prq_01JD0000000000000000000000", "x"):
+        turn = {"client_key": a_key(), "choice": choice.format(named)}
+        assert refused(stranger.post("/api/v1/conversation/turns", turn)) == (404, "request_not_found")
+    assert family.state(request_id) == "asking"

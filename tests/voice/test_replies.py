@@ -32,6 +32,8 @@ FACTS = dict.fromkeys(
         "count",
         "kind",
         "hour",
+        # f4
+        *("year", "part", "when", "sentence", "who", "relative", "reason", "threshold", "low"),
     ),
     "五",
 )
