@@ -12,7 +12,7 @@ from app.flows import answer_family, ask_family
 from app.voice import replies
 from app.voice.amounts import spoken_count
 from app.web import schemas
-from app.web import schemas_family as shapes
+from app.web import schemas_asks as shapes
 from app.web.edge import actor, deps
 
 bp = APIBlueprint("pay_requests", __name__, url_prefix="/api/v1/pay-requests", tag="Family")

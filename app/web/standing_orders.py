@@ -13,7 +13,7 @@ from app.flows.standing_orders import Wish
 from app.voice import replies
 from app.voice.amounts import spoken_count
 from app.web import schemas
-from app.web import schemas_family as shapes
+from app.web import schemas_asks as shapes
 from app.web.edge import actor, deps
 
 bp = APIBlueprint("standing_orders", __name__, url_prefix="/api/v1", tag="Family")

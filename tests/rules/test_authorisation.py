@@ -203,7 +203,7 @@ def _judged(
     if role != "elder":
         seen = {secret for secret in everybody.secrets if secret in answer.text}
         asked = {everybody.request_id, everybody.standing_id, everybody.proposal_id}
-        shared = {everybody.elder_id, everybody.page["order"]["id"], *asked}
+        shared = {everybody.elder_id, everybody.page["order"]["id"], *asked, everybody.elder.cards[0]}
         may_see = shared if role == "relative" else set()
         assert seen <= may_see, f"{where} tells {seen}"
         json.loads(answer.text or "{}")
