@@ -9,7 +9,8 @@ import sys
 import click
 from flask import current_app
 
-from app.flows import check_code, own_limits
+from app.domain.family import sayable
+from app.flows import change_relative, check_code, own_limits
 from app.flows.deps import Deps
 
 
@@ -44,3 +45,47 @@ def back_to_the_citys(user_id: str) -> None:
         click.echo(f"{user_id}: no thresholds of their own", err=True)
         sys.exit(2)
     click.echo(f"{user_id}: the city's thresholds count again")
+
+
+# --- ties of the family ---
+
+
+def _reason(_context: click.Context, _parameter: click.Parameter, told: str) -> str:
+    """Both people will hear it, so it must be something that can be said."""
+    reason = sayable(told)
+    if reason is None:
+        raise click.BadParameter("2 to 60 Chinese characters that can be read aloud, no letters, no symbols")
+    return reason
+
+
+_why = click.option("--reason", required=True, callback=_reason, help="In Chinese: both people will hear it.")
+
+
+@group.command("freeze")
+@click.argument("elder_id")
+@click.argument("relative_id")
+@_why
+def freeze(elder_id: str, relative_id: str, reason: str) -> None:
+    """Stop everything RELATIVE_ID may do for ELDER_ID, until it is unfrozen."""
+    deps: Deps = current_app.extensions["anxin"]
+    try:
+        change_relative.freeze(deps, elder_id, relative_id, reason)
+    except LookupError:
+        click.echo(f"{elder_id} {relative_id}: no tie that is not frozen", err=True)
+        sys.exit(2)
+    click.echo(f"{elder_id} {relative_id}: frozen; what was begun and not paid is stopped")
+
+
+@group.command("unfreeze")
+@click.argument("elder_id")
+@click.argument("relative_id")
+@_why
+def unfreeze(elder_id: str, relative_id: str, reason: str) -> None:
+    """Let it go on as it was."""
+    deps: Deps = current_app.extensions["anxin"]
+    try:
+        change_relative.unfreeze(deps, elder_id, relative_id, reason)
+    except LookupError:
+        click.echo(f"{elder_id} {relative_id}: no frozen tie", err=True)
+        sys.exit(2)
+    click.echo(f"{elder_id} {relative_id}: goes on")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -37,6 +37,16 @@ class FakeClock:
 def business_day(moment: datetime) -> date:
     """The Asia/Shanghai calendar day of an aware moment."""
     return moment.astimezone(SHANGHAI).date()
+
+
+def day_start(moment: datetime) -> datetime:
+    """When the Asia/Shanghai day of an aware moment began, in UTC."""
+    return datetime.combine(business_day(moment), time(), SHANGHAI).astimezone(UTC)
+
+
+def month_start(moment: datetime) -> datetime:
+    """When its Asia/Shanghai month began, in UTC."""
+    return datetime.combine(business_day(moment).replace(day=1), time(), SHANGHAI).astimezone(UTC)
 
 
 def as_utc(moment: datetime) -> datetime:

@@ -6,13 +6,15 @@ and all relatives together have one on the card, so that a cap cannot be split.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from app.domain.identity import COOLING
 
 AGREED = timedelta(days=180)  # then the elder is asked again
+ASK_AGAIN = timedelta(days=30)  # before the end, so that help does not break off
 
 
 class Role(StrEnum):
@@ -34,14 +36,16 @@ class Caps:
 
 
 RELATIVE_CAPS = Caps(50_000, 100_000, 300_000)  # WeChat's 亲属卡 began with 3000 yuan a month
-YOUNG_CAPS = Caps(20_000, 20_000, 20_000)  # within COOLING of the tie or the card (UPI Circle's 24 hours)
+YOUNG_FEN = 20_000  # all together while the tie or the card is younger than COOLING (UPI Circle's 24 hours)
 CARD_CAPS = Caps(50_000, 200_000, 500_000)  # all relatives together, onto one card
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What payments that are made, or may still be made, come to."""
+    """What payments that are made, or may still be made, come to. `recent_fen`: within the last COOLING, so
+    that a midnight makes nothing old enough."""
 
+    recent_fen: int
     day_fen: int
     month_fen: int
 
@@ -50,7 +54,7 @@ class Spent:
 class OverCap:
     """Which cap would be passed, and what is still possible under it (fen, never negative)."""
 
-    which: str  # single | day | month | card_day | card_month | young
+    which: str  # single | day | month | card_day | card_month | young_tie | young_card
     left_fen: int
 
 
@@ -72,10 +76,10 @@ def over_cap(
 
     `by_relative`: what this relative paid for this elder. `onto_card`: what all relatives paid onto the card.
     """
-    young = min(tie_age, card_age) < COOLING
     limits = [
-        ("young", YOUNG_CAPS.day_fen - by_relative.day_fen) if young else None,
-        ("single", caps.single_fen),
+        ("young_tie", YOUNG_FEN - by_relative.recent_fen) if tie_age < COOLING else None,
+        ("young_card", YOUNG_FEN - onto_card.recent_fen) if card_age < COOLING else None,
+        ("single", min(caps.single_fen, CARD_CAPS.single_fen)),
         ("day", caps.day_fen - by_relative.day_fen),
         ("month", caps.month_fen - by_relative.month_fen),
         ("card_day", CARD_CAPS.day_fen - onto_card.day_fen),
@@ -83,3 +87,18 @@ def over_cap(
     ]
     passed = [OverCap(which, max(0, left)) for which, left in filter(None, limits) if amount_fen > left]
     return min(passed, key=lambda each: each.left_fen, default=None)
+
+
+def ask_again(agreed_until: datetime | None, now: datetime) -> bool:
+    """Whether it is time to ask the elder to agree once more: the last 30 days, and ever after."""
+    return agreed_until is not None and agreed_until - now <= ASK_AGAIN
+
+
+_SAYABLE = re.compile(r"[\u4e00-\u9fff0-9，、；：]{2,60}")
+
+
+def sayable(reason: str) -> str | None:
+    """An operator's reason as the people concerned will hear it: 2 to 60 characters that can be read aloud;
+    None for anything else."""
+    kept = "".join(reason.split()).rstrip("。")
+    return kept if _SAYABLE.fullmatch(kept) else None

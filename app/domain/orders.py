@@ -243,10 +243,14 @@ class Topic(StrEnum):
     PROPOSAL = "proposal"  # subject: a proposal: tell the relative
     PROPOSAL_OVER = "proposal_over"  # the same: its time is over
     DEVICE_NEW = "device_new"  # subject: a device a person logged in from, beside the one they had
+    # --- the family: delegated top-up ---
+    TOPPED_UP_FOR_YOU = "topped_up_for_you"  # a relative's money is on the card: tell whose card it is
 
 
-def follow_up(before: State, after: State) -> tuple[Topic, ...]:
-    """What must be done once an order went from `before` to `after`."""
+def follow_up(before: State, after: State, delegated: bool = False) -> tuple[Topic, ...]:
+    """What must be done once an order went from `before` to `after`; of a `delegated` one two people hear."""
+    if delegated and after in (S.COMPLETED, S.RETURNING_REST):
+        return (*follow_up(before, after), Topic.TOPPED_UP_FOR_YOU)
     if after is S.AWAITING_PAYMENT:
         return (Topic.WATCH_PAYMENT,)
     if after is S.PAID:

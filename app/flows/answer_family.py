@@ -32,7 +32,7 @@ def asked(deps: Deps, actor: Actor) -> list[RequestView]:
             for request in pay_requests.asked_of(tx, actor.user_id)
             if _may(tx, request.elder_id, actor, now)
         ]
-    return [request_screens.of_relative(deps, request) for request in found]
+    return [request_screens.of_relative(deps, request, actor.user_id) for request in found]
 
 
 def show(deps: Deps, actor: Actor, request_id: str) -> RequestView:
@@ -42,7 +42,7 @@ def show(deps: Deps, actor: Actor, request_id: str) -> RequestView:
         turn = _turn(tx, request, actor, deps.clock.now())
     if request is None or turn is None:
         raise AppError("request_not_found")
-    return request_screens.of_relative(deps, request)
+    return request_screens.of_relative(deps, request, actor.user_id)
 
 
 def seen_by(deps: Deps, actor: Actor, request_id: str) -> RequestView:

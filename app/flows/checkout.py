@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
 from app.domain import limits
-from app.domain.cities import IdentityRule
 from app.domain.identity import CHECK_WINDOW
-from app.domain.ids import Kind, new_id
 from app.domain.orders import (
-    CONFIRMATION_WINDOW,
     PAYMENT_WINDOW,
     UNPAID,
     Event,
     InvalidTransition,
     State,
-    read_back_hash,
 )
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import channels, check_screens, settle, views
+from app.flows import channels, check_screens, delegated, settle, views, wish
 from app.flows.deps import Deps
 from app.flows.risk_of import risk_of
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
@@ -44,16 +40,26 @@ class OrderView:
     screen: Screen
 
 
-def view(deps: Deps, order: Order, payment: dict[str, str] | None = None) -> OrderView:
-    """Render an order as it stands now."""
+def view(
+    deps: Deps, order: Order, payment: dict[str, str] | None = None, viewer_id: str | None = None
+) -> OrderView:
+    """Render an order as it stands now, for its payer or for another `viewer_id`, whose card it is."""
     with deps.database.read() as tx:
-        card = cards.get(tx, order.card_id)
-        check = checks.find(tx, order.id) if order.state is State.AWAITING_CHECK else None
+        return _seen(deps, tx, order, payment, viewer_id)
+
+
+def _seen(
+    deps: Deps, tx: Connection, order: Order, payment: dict[str, str] | None, viewer_id: str | None
+) -> OrderView:
+    card = cards.get(tx, order.card_id)
+    if viewer_id not in (None, order.user_id):
+        who = delegated.called(tx, order.beneficiary_id, order.user_id)
+        return OrderView(order, card, views.screen_for_you(deps.city, order, card, who))
+    check = checks.find(tx, order.id) if order.state is State.AWAITING_CHECK else None
     if check is not None:
         return OrderView(order, card, check_screens.screen(deps.city, order, card, check))
-    return OrderView(
-        order, card, views.order_screen(deps.city, order, card, deps.clock.now(), payment, deps.calendar)
-    )
+    now = deps.clock.now()
+    return OrderView(order, card, views.order_screen(deps.city, order, card, now, payment, deps.calendar))
 
 
 def open_order(
@@ -71,57 +77,24 @@ def open_order(
     amount_too_small, amount_too_large, real_name_required, card_needs_writing, client_key_reused.
     """
     now = deps.clock.now()
-    method = limits.offered_method(deps.city, method_name)
-    limits.check_amount(method, amount_fen)
-    _check_real_name(deps, actor, card_id)
-    fee_fen = method.fee_fen(amount_fen, bank)
-    wish = json.dumps([card_id, amount_fen, method_name, bank])
-    values = {
-        "id": new_id(Kind.ORDER),
-        "user_id": actor.user_id,
-        "beneficiary_id": actor.user_id,
-        "payer_openid": actor.openid,
-        "card_id": card_id,
-        "amount_fen": amount_fen,
-        "fee_fen": fee_fen,
-        "method": method_name,
-        "bank": bank,
-        "channel": actor.channel,
-        "client_key": client_key,
-        "request_hash": hashlib.sha256(wish.encode()).hexdigest(),
-        "read_back": read_back_hash(card_id, amount_fen, fee_fen, method_name, actor.user_id, actor.user_id),
-        "expires_at": now + CONFIRMATION_WINDOW,
-    }
+    values = wish.columns(deps, actor, actor.user_id, card_id, amount_fen, method_name, client_key, bank, now)
     with deps.database.write_one() as tx:
         order, card = orders.open_order(tx, values, CardMode.ACCOUNT, now)
     return OrderView(order, card, views.order_screen(deps.city, order, card, now, days=deps.calendar))
-
-
-def _check_real_name(deps: Deps, actor: Actor, card_id: str) -> None:
-    """Where only real-name cards may pay, no order is written for another; `confirm` asks the card system."""
-    if deps.city.entry.identity is IdentityRule.REAL_NAME:
-        with deps.database.read() as tx:
-            limits.check_real_name(deps.city, cards.get_for(tx, actor.user_id, card_id).registered)
 
 
 def find(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     """An order as it stands. AppError order_not_found for anybody else's."""
     with deps.database.read() as tx:
         order = orders.get_for(tx, actor.user_id, order_id)
-    return view(deps, order)
+    return view(deps, order, viewer_id=actor.user_id)
 
 
 def history(deps: Deps, actor: Actor, limit: int, before: str | None = None) -> list[OrderView]:
-    """The person's orders, newest first."""
-    now = deps.clock.now()
+    """The person's orders, and those that relatives paid for their cards, newest first."""
     with deps.database.read() as tx:
         found = orders.history(tx, actor.user_id, limit, before)
-        owned = {order.card_id: cards.get(tx, order.card_id) for order in found}
-    return [
-        OrderView(order, card, views.order_screen(deps.city, order, card, now, days=deps.calendar))
-        for order in found
-        for card in (owned[order.card_id],)
-    ]
+        return [_seen(deps, tx, order, None, actor.user_id) for order in found]
 
 
 def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderView:
@@ -130,7 +103,8 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
     Repeating is safe: WeChat's prepay is re-entrant by order id. AppError: order_not_found,
     read_back_changed, order_over, real_name_required, balance_ceiling, card_blocked, card_other_city (the
     partner's cards are no longer taken), card_system_unavailable, payment_unavailable (confirm again),
-    payment_refused (the order is cancelled). Where a check is needed first, its screen is shown instead.
+    payment_refused (the order is cancelled); for another's card tie_over, over_cap, cap_used_up (cancelled
+    too), card_cannot_take. Where a check is needed first, its screen is shown instead.
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
@@ -138,12 +112,13 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
         card = cards.get(tx, order.card_id)
     if not hmac.compare_digest(order.read_back.encode(), read_back.encode()):
         raise AppError("read_back_changed")
+    order = delegated.still_allowed(deps, order, now)
     if order.state not in UNPAID:
         return view(deps, order)
     if order.expires_at <= now:
         return view(deps, settle.expire(deps, order, now))
     if order.state is State.AWAITING_CONFIRMATION:
-        _check_card(deps, card, order.amount_fen)
+        _check_card(deps, card, order)
         order = _confirmed(deps, actor, order, now)
     elif order.state is State.AWAITING_CHECK:
         return view(deps, order)
@@ -155,15 +130,25 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
 def _confirmed(deps: Deps, actor: Actor, order: Order, now: datetime) -> Order:
     """To the payment, or first to the check that the risk rule asks for: decided and written as one."""
     with deps.database.write() as tx:
-        risk = risk_of(deps, tx, actor, order, now)
-        window = CHECK_WINDOW if risk.ways else PAYMENT_WINDOW
-        event = Event.CHECK_REQUIRED if risk.ways else Event.CONFIRMED
-        try:
-            order, _moved = orders.advance(tx, order, event, now, {"expires_at": now + window})
-        except InvalidTransition:
-            raise AppError("order_over") from None
-        if risk.ways:
-            checks.open_once(tx, order.id, order.user_id, risk, now)
+        no = delegated.objection(tx, order, now)
+        if no is None:
+            order = _moved_on(deps, tx, actor, order, now)
+    if no is not None:
+        settle.end_unpaid(deps, order, Event.CANCELLED, now, {"why": no.code})
+        raise no
+    return order
+
+
+def _moved_on(deps: Deps, tx: Connection, actor: Actor, order: Order, now: datetime) -> Order:
+    risk = risk_of(deps, tx, actor, order, now)
+    window = CHECK_WINDOW if risk.ways else PAYMENT_WINDOW
+    event = Event.CHECK_REQUIRED if risk.ways else Event.CONFIRMED
+    try:
+        order, _moved = orders.advance(tx, order, event, now, {"expires_at": now + window})
+    except InvalidTransition:
+        raise AppError("order_over") from None
+    if risk.ways:
+        checks.open_once(tx, order.id, order.user_id, risk, now)
     return order
 
 
@@ -173,6 +158,7 @@ def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     with deps.database.read() as tx:
         order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
         card = cards.get(tx, order.card_id)
+    order = delegated.still_allowed(deps, order, now)
     if order.state is not State.AWAITING_PAYMENT:
         return view(deps, order)
     if order.expires_at <= now:
@@ -188,7 +174,7 @@ def _payers_own(order: Order, actor: Actor) -> Order:
     return order
 
 
-def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
+def _check_card(deps: Deps, card: Card, order: Order) -> None:
     allowed_route(card.card_number, deps.city)
     try:
         facts = deps.card_system.find(card.card_number)
@@ -197,7 +183,9 @@ def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
     except (Unavailable, Unknown) as silence:
         raise AppError("card_system_unavailable") from silence
     limits.check_real_name(deps.city, facts.registered)
-    limits.check_ceiling(facts.balance_fen, amount_fen, facts.registered)
+    if order.delegated and order.amount_fen > limits.room_fen(facts.balance_fen, facts.registered):
+        raise AppError("card_cannot_take")  # how much still fits would tell what is on it
+    limits.check_ceiling(facts.balance_fen, order.amount_fen, facts.registered)
 
 
 def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> OrderView:
@@ -237,19 +225,20 @@ def _refused(deps: Deps, order: Order, no: Refused, now: datetime) -> OrderView:
 
 
 def cancel(deps: Deps, actor: Actor, order_id: str) -> OrderView:
-    """Stop an unpaid order. WeChat is asked first, so that "nothing was taken" is true when it is said.
+    """Stop an unpaid order: who pays for it may, and whose card it is. WeChat is asked first, so that
+    "nothing was taken" is true when it is said.
 
     Cancelling what is already over shows it as it is. AppError payment_already_made, payment_unavailable.
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = orders.get_for(tx, actor.user_id, order_id)
     if order.state is State.AWAITING_PAYMENT and order.pay_channel is not None:
         order = settle.close_at_wechat(deps, order, now)
     order = settle.end_unpaid(deps, order, Event.CANCELLED, now)
     if order.state in (State.PAID, State.AWAITING_WRITE):
         raise AppError("payment_already_made")
-    return view(deps, order)
+    return view(deps, order, viewer_id=actor.user_id)
 
 
 def payment_result(deps: Deps, actor: Actor, order_id: str, result: str) -> OrderView:

@@ -12,7 +12,7 @@ from app.domain.arrival import batch_cutoff
 from app.domain.limits import room_fen
 from app.domain.orders import CARD_SYSTEM, INTER_CITY, Event, InvalidTransition, State, rest_after_part
 from app.domain.regions import issuer_of
-from app.flows import trouble
+from app.flows import order_deeds, trouble
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import Credit, CreditState, Refused, Unavailable, Unknown
@@ -95,7 +95,9 @@ def _book(tx: Connection, order: Order, credit: Credit, account: str, now: datet
             event = Event.CREDITED_IN_PART
             rest_fen = rest_after_part(order.amount_fen, order.fee_fen, credit.amount_fen)
             changes |= {"credit_fen": credit.amount_fen, "rest_fen": rest_fen}
-    order, _moved = orders.advance(tx, order, event, now, changes, card_account=account)
+    order, moved = orders.advance(tx, order, event, now, changes, card_account=account)
+    if moved:
+        order_deeds.credited(tx, order, now)
     cases.resolve_about(tx, "promise_broken", order.id, "credited", now)
     return order
 

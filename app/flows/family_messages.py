@@ -31,6 +31,7 @@ class News:
     card: Card
     amount_fen: int
     show: str
+    who: str | None = None  # the elder, as the one who is told calls them
 
 
 def tell(deps: Deps, work_id: str, user_id: str, news: News) -> Verdict:
@@ -54,7 +55,7 @@ def tell(deps: Deps, work_id: str, user_id: str, news: News) -> Verdict:
 
 def _facts(news: News) -> dict[str, str]:
     return {
-        "elder": replies.phrase("your_relative"),
+        "elder": news.who or replies.phrase("your_relative"),
         "card": news.card.last_four,
         "amount": yuan_short(news.amount_fen),
     }

@@ -71,20 +71,27 @@ def waiting(deps: Deps, actor: Actor) -> list[ProposalView]:
     now = deps.clock.now()
     with deps.database.read() as tx:
         found = [
-            (made, standing, cards.get(tx, standing.card_id))
+            (made, standing, cards.get(tx, standing.card_id), request_screens.called(tx, *_two(standing)))
             for made, standing in standing_orders.open_proposals(tx, actor.user_id, now)
             if _may(tx, standing, now)
         ]
-    return [ProposalView(made, standing, card, _screen(deps, made, card)) for made, standing, card in found]
+    return [
+        ProposalView(made, standing, card, _screen(deps, made, card, name))
+        for made, standing, card, name in found
+    ]
 
 
-def _screen(deps: Deps, made: Proposal, card: Card) -> Screen:
+def _two(standing: StandingOrder) -> tuple[str, str]:
+    return standing.elder_id, standing.relative_id
+
+
+def _screen(deps: Deps, made: Proposal, card: Card, name: str) -> Screen:
     facts = request_screens.facts_of(deps, card, made.amount_fen)
     choices = [
         Choice(f"proposal:yes:{made.id}", replies.phrase("family_yes", yuan=facts["yuan"])),
         Choice(f"proposal:no:{made.id}", replies.phrase("proposal_no")),
     ]
-    return replies.screen("proposal", choices=choices, name=replies.phrase("your_relative"), **facts)
+    return replies.screen("proposal", choices=choices, name=name, **facts)
 
 
 def _may(tx: Connection, standing: StandingOrder, now: datetime) -> bool:

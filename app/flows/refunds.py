@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from app.domain.orders import GOING_HOME, Event, InvalidTransition, Topic
-from app.flows import trouble
+from app.flows import order_deeds, trouble
 from app.flows.deps import Deps
 from app.flows.trouble import quarantine
 from app.flows.verdicts import Done, Later, Verdict
@@ -144,7 +144,9 @@ def _book(tx: Connection, attempt: Attempt, refund: Refund, now: datetime) -> st
         outbox.add(tx, Topic.STRAY_RETURNED, attempt.subject, now)
         return "accepted"
     try:
-        _order, moved = orders.advance(tx, orders.get(tx, attempt.order_id), Event.REFUNDED, now)
+        order, moved = orders.advance(tx, orders.get(tx, attempt.order_id), Event.REFUNDED, now)
+        if moved:
+            order_deeds.went_home(tx, order, attempt.refund_fen, now)
     except InvalidTransition as fault:
         return quarantine(tx, "unexpected_refund", attempt.order_id, str(fault), now)
     return "accepted" if moved else "repeat"

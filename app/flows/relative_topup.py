@@ -1,26 +1,66 @@
-"""A relative tops up an elder's card: a stand-in with the signature the family's stories call.
-
-Without caps. The real one comes with the delegated top-up and replaces this file.
-"""
+"""A relative tops up from afar: the elders they look after, their cards, and an order like every other."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import fields
+from dataclasses import dataclass
 
-from app.domain import limits
-from app.domain.family import Role
-from app.domain.ids import Kind, new_id
-from app.domain.orders import CONFIRMATION_WINDOW, START, Event, read_back_hash
+from app.domain.family import Caps, Role, own_caps
+from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import checkout
+from app.flows import delegated, views, wish
 from app.flows.checkout import OrderView
 from app.flows.deps import Deps
-from app.store import cards, models, order_moves, order_rows, relatives
-from app.store.order_rows import Order
+from app.ports import CardMode, Refused, Unavailable, Unknown
+from app.store import cards, orders, relatives
+from app.store.cards import Card
 from app.store.people import Actor
-from app.store.upsert import insert_once
+from app.store.relatives import Relative
+from app.voice import replies
+from app.voice.amounts import spoken_count
+
+_CARDS_SEEN_BY = (Role.PAY, Role.BALANCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Elder:
+    """An elder as one relative sees them. Balances are None without that role, and where the card system is
+    silent."""
+
+    tie: Relative
+    cards: tuple[tuple[Card, int | None], ...]
+    caps: Caps
+    screen: Screen
+
+
+def list_elders(deps: Deps, actor: Actor) -> tuple[list[Relative], Screen]:
+    """Whom this person looks after; also ties that are frozen or not agreed to any more, which say so."""
+    with deps.database.read() as tx:
+        ties = relatives.of_relative(tx, actor.user_id)
+    return ties, replies.screen("elders" if ties else "elders_none", count=spoken_count(len(ties)))
+
+
+def show_elder(deps: Deps, actor: Actor, elder_id: str) -> Elder:
+    """One of them, with the cards. AppError elder_not_found for everybody else's, tie_over."""
+    now = deps.clock.now()
+    with deps.database.read() as tx:
+        tie = relatives.find(tx, elder_id, actor.user_id)
+        if tie is None or tie.state != relatives.BOUND:
+            raise AppError("elder_not_found")
+        if not tie.live(now):
+            raise AppError("tie_over")
+        owned = cards.of_user(tx, elder_id) if tie.roles.intersection(_CARDS_SEEN_BY) else []
+    seen = [(card, _balance(deps, card) if Role.BALANCE in tie.roles else None) for card in owned]
+    name = tie.elder_name or replies.phrase("your_elder")
+    screen = replies.screen("elder" if Role.PAY in tie.roles else "elder_seen", name=name)
+    caps = own_caps((tie.single_fen, tie.day_fen, tie.month_fen))
+    return Elder(tie, tuple(seen), caps, screen)
+
+
+def _balance(deps: Deps, card: Card) -> int | None:
+    try:
+        return deps.card_system.find(card.card_number).balance_fen
+    except (Refused, Unavailable, Unknown):
+        return None
 
 
 def open_order(
@@ -33,44 +73,20 @@ def open_order(
     client_key: str,
     bank: str | None = None,
 ) -> OrderView:
-    """An order of this relative's for the elder's card, read back. AppError as `checkout.open_order`, and
-    relative_not_found where the tie does not let them pay."""
+    """Write an order that this relative will pay for a card of the elder's, and read it back to them.
+
+    The same client key with the same wish is the same order. AppError: elder_not_found, tie_over,
+    role_missing, over_cap, cap_used_up, and those of `checkout.open_order`.
+    """
     now = deps.clock.now()
-    method = limits.offered_method(deps.city, method_name)
-    limits.check_amount(method, amount_fen)
-    fee_fen = method.fee_fen(amount_fen, bank)
-    wish = json.dumps([elder_id, card_id, amount_fen, method_name, bank])
-    table = models.metadata.tables["orders"]
+    with deps.database.read() as tx:  # before anything is said about the elder's cards
+        delegated.tie_for(tx, elder_id, actor.user_id, Role.PAY, now)
+    values = wish.columns(deps, actor, elder_id, card_id, amount_fen, method_name, client_key, bank, now)
     with deps.database.write() as tx:
-        tie = relatives.find(tx, elder_id, actor.user_id)
-        if tie is None or not tie.may(Role.PAY, now):
-            raise AppError("relative_not_found")
-        cards.get_for(tx, elder_id, card_id)
-        values = {
-            **{field.name: None for field in fields(Order)},
-            "id": new_id(Kind.ORDER),
-            "user_id": actor.user_id,
-            "beneficiary_id": elder_id,
-            "payer_openid": actor.openid,
-            "card_id": card_id,
-            "amount_fen": amount_fen,
-            "fee_fen": fee_fen,
-            "method": method_name,
-            "bank": bank,
-            "channel": actor.channel,
-            "client_key": client_key,
-            "request_hash": hashlib.sha256(wish.encode()).hexdigest(),
-            "read_back": read_back_hash(card_id, amount_fen, fee_fen, method_name, actor.user_id, elder_id),
-            "state": START.value,
-            "created_at": now,
-            "expires_at": now + CONFIRMATION_WINDOW,
-        }
-        if insert_once(tx, table, ("user_id", "client_key"), values):
-            order_moves.write_event(tx, str(values["id"]), Event.OPENED, START, now, {})
-        known = (table.c.user_id == actor.user_id) & (table.c.client_key == client_key)
-        order = order_rows.from_row(
-            tx.execute(table.select().with_only_columns(*order_rows.COLUMNS).where(known)).one()
-        )
-    if order.request_hash != values["request_hash"]:
-        raise AppError("client_key_reused")
-    return checkout.view(deps, order)
+        relatives.lock(tx, elder_id)
+        order, card = orders.open_order(tx, values, CardMode.ACCOUNT, now)
+        new = order.id == values["id"]
+        no = delegated.objection(tx, order, now) if new else None
+        if no is not None:
+            raise no  # and nothing was written
+    return OrderView(order, card, views.order_screen(deps.city, order, card, now, days=deps.calendar))

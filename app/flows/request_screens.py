@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import Connection
+
 from app.domain.money import yuan_short
 from app.domain.pay_requests import Answer, Reason, State
 from app.domain.screens import Choice, Line, Screen
@@ -94,10 +96,11 @@ def _said(turn: Ask) -> str:
     return replies.phrase(f"answer_{turn.answer or 'none'}")
 
 
-def of_relative(deps: Deps, request: PayRequest) -> RequestView:
+def of_relative(deps: Deps, request: PayRequest, relative_id: str) -> RequestView:
     """The question: card, sum, one button to say yes, and four reasons to say no."""
     with deps.database.read() as tx:
         card = cards.get(tx, request.card_id)
+        name = called(tx, request.elder_id, relative_id)
     facts = facts_of(deps, card, request.amount_fen)
     if request.state is not State.ASKING:
         return RequestView(request, card, replies.screen("family_asks_over", **facts))
@@ -106,5 +109,11 @@ def of_relative(deps: Deps, request: PayRequest) -> RequestView:
         Choice(f"family:{reason.value}:{request.id}", replies.phrase(f"no_{reason.value}"))
         for reason in Reason
     ]
-    screen = replies.screen("family_asks", choices=choices, name=replies.phrase("your_relative"), **facts)
+    screen = replies.screen("family_asks", choices=choices, name=name, **facts)
     return RequestView(request, card, screen)
+
+
+def called(tx: Connection, elder_id: str, relative_id: str) -> str:
+    """What this relative calls the elder."""
+    tie = relatives.find(tx, elder_id, relative_id)
+    return (tie and tie.elder_name) or replies.phrase("your_relative")

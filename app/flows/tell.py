@@ -10,7 +10,7 @@ from app.flows.deps import Deps
 from app.flows.messages import send_once
 from app.flows.verdicts import Done, Verdict
 from app.ports import Message
-from app.store import cards, differences, orders
+from app.store import cards, differences, orders, people
 from app.store.orders import Order
 from app.voice import replies
 
@@ -44,6 +44,17 @@ def tell(deps: Deps, topic: Topic, order_id: str, work_id: str) -> Verdict:
     return _send(deps, work_id, order, _amount_fen(order), _words(topic, order))
 
 
+def topped_up_for_you(deps: Deps, order_id: str, work_id: str) -> Verdict:
+    """Tell, once, whose card it is that a relative topped it up. Without an accept of theirs they find it in
+    their history."""
+    with deps.database.read() as tx:
+        order = orders.get(tx, order_id)
+        openid = people.openid_in(tx, deps.settings.wechat.app_id, order.beneficiary_id)
+    if openid is None:
+        return Done("nobody_known")  # erased meanwhile
+    return _send(deps, work_id, order, _amount_fen(order), "receipt_for_you", openid)
+
+
 def stray_returned(deps: Deps, difference_id: str, work_id: str) -> Verdict:
     """Tell who paid twice that the second payment went home: being charged twice frightens most."""
     with deps.database.read() as tx:
@@ -54,13 +65,15 @@ def stray_returned(deps: Deps, difference_id: str, work_id: str) -> Verdict:
     return _send(deps, work_id, order, found.amount_fen, "receipt_second_payment")
 
 
-def _send(deps: Deps, work_id: str, order: Order, amount_fen: int, words: str) -> Verdict:
-    """The receipt of an order, once."""
+def _send(
+    deps: Deps, work_id: str, order: Order, amount_fen: int, words: str, openid: str | None = None
+) -> Verdict:
+    """The receipt of an order, once: to who paid it, unless it is somebody else's."""
     now = deps.clock.now()
     with deps.database.read() as tx:
         card = cards.get(tx, order.card_id)
     message = Message(
-        openid=order.payer_openid,
+        openid=openid or order.payer_openid,
         template_id=deps.settings.wechat.receipt_template,
         page=f"pages/index/index?order={order.id}",
         data={

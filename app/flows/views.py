@@ -20,6 +20,7 @@ from app.store.orders import Order
 from app.voice import replies
 from app.voice.amounts import spoken_amount, spoken_digits
 
+_WITH_BALANCE = frozenset({"completed", "returning_rest", "completed_in_part"})
 QUICK_AMOUNTS_FEN = (5_000, 10_000, 20_000)
 
 
@@ -109,8 +110,15 @@ def order_screen(
     `days` is the calendar in force, by default the shipped one.
     """
     template = "pay" if payment is not None else _template(order, now)
+    if order.delegated and template in _WITH_BALANCE:
+        template += "_other"  # what is on another's card is told to who may see it, elsewhere
     facts = _facts(city, order, card, days)
     return replies.screen(template, steps=city.step_budget, payment=payment, **facts)
+
+
+def screen_for_you(city: City, order: Order, card: Card, who: str) -> Screen:
+    """An order that a relative, called `who`, pays for this person's card."""
+    return replies.screen(f"for_you_{order.truth.value}", who=who, **_facts(city, order, card, None))
 
 
 def plain(city: City, name: str, **facts: Any) -> Screen:

@@ -116,7 +116,8 @@ def _decide(
             raise AppError("turn_overtaken")
         if before.order_id is not None and before.order_id != move.memory.order_id:
             dropped = orders.find(tx, before.order_id)
-            if dropped is not None and dropped.state is OrderState.AWAITING_CONFIRMATION:
+            waits = dropped is not None and dropped.state is OrderState.AWAITING_CONFIRMATION
+            if dropped is not None and waits and dropped.user_id == actor.user_id:  # a relative's goes on
                 orders.advance(tx, dropped, Event.CANCELLED, now)
         return conversations.save(tx, conversation, move.memory.dump(), now)
 

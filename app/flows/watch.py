@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from app.domain.orders import A_MOMENT, CERTAINTY, PAYMENT_WINDOW, State, Topic
-from app.flows import settle, trouble
+from app.flows import delegated, settle, trouble
 from app.flows.channels import pay_of
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
@@ -29,7 +29,7 @@ def payment(deps: Deps, order_id: str) -> Verdict:
     now = deps.clock.now()
     order = _load(deps, order_id)
     if order.state is State.AWAITING_PAYMENT:
-        order = settle.ask_wechat(deps, order, now)
+        order = delegated.stop_if_over(deps, settle.ask_wechat(deps, order, now), now)
     if order.state is State.AWAITING_PAYMENT and order.expires_at <= now:
         order = settle.expire(deps, order, now)
     if order.state is not State.AWAITING_PAYMENT:

@@ -48,6 +48,8 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.LATE: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
+    # --- the family: delegated top-up ---
+    Topic.TOPPED_UP_FOR_YOU: lambda deps, work: tell.topped_up_for_you(deps, work.subject, work.id),
 }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, insert, update
 
 from app.domain.identity import CODE_TRIES
 from app.domain.ids import Kind, new_id
@@ -19,7 +19,9 @@ class CodePurpose(StrEnum):
     ORDER = "order"  # by SMS, for one order
     PHONE = "phone"  # by SMS, to bind that phone
     DESK = "desk"  # by an operator, for one order
-    INVITE = "invite"  # by an elder, for a relative
+    INVITE = "invite"  # by an elder, for a relative, who types it
+    CARD = "card"  # the same as a card that is sent on: a long word that nobody types
+    BIND = "bind"  # either of them once it was accepted: what the elder types to confirm that relative
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,13 @@ def use(
     live = (
         (_codes.c.purpose == purpose.value)
         & (_codes.c.user_id == user_id)
+        & (_codes.c.bound_to == bound_to)
         & _codes.c.used_at.is_(None)
         & (_codes.c.expires_at > now)
     )
     counted = update(_codes).where(live, _codes.c.tries < CODE_TRIES).values(tries=_codes.c.tries + 1)
     tx.execute(counted)
-    right = (_codes.c.bound_to == bound_to) & (_codes.c.code == code) & (_codes.c.tries <= CODE_TRIES)
+    right = (_codes.c.code == code) & (_codes.c.tries <= CODE_TRIES)
     taken = update(_codes).where(live, right).values(used_at=now)
     row = tx.execute(taken.returning(_codes.c.id, _codes.c.user_id, _codes.c.issued_by)).first()
     if row is None:
@@ -91,12 +94,30 @@ def use(
     return Code(row.id, row.user_id, row.issued_by)
 
 
-def find_invite(tx: Connection, code: str, now: datetime) -> str | None:
-    """Whose live invitation this is; None for no such code."""
-    statement = select(_codes.c.user_id).where(
-        _codes.c.purpose == CodePurpose.INVITE.value,
+def take_invitation(
+    tx: Connection, purpose: CodePurpose, code: str, relative_id: str, then: str, now: datetime
+) -> str | None:
+    """Turn a live invitation (INVITE or CARD), once, into the code `then` with which its elder confirms this
+    relative within the same time. Whose it is; None for no such code, and for one's own.
+
+    Its other form is worth nothing any more, nor is what this relative took of this elder's before.
+    """
+    mine = update(_codes).where(
+        _codes.c.purpose == purpose.value,
         _codes.c.code == code,
+        _codes.c.user_id != relative_id,
         _codes.c.used_at.is_(None),
         _codes.c.expires_at > now,
     )
-    return tx.execute(statement).scalar()
+    changes = {"used_at": now, "tries": 0}
+    row = tx.execute(mine.values(**changes).returning(_codes.c.id, _codes.c.user_id)).first()
+    if row is None:
+        return None
+    for other in (CodePurpose.INVITE, CodePurpose.CARD):
+        void(tx, other, row.user_id, now)
+    earlier = (_codes.c.purpose == CodePurpose.BIND.value) & (_codes.c.user_id == row.user_id)
+    live = earlier & (_codes.c.bound_to == relative_id) & _codes.c.used_at.is_(None)
+    tx.execute(update(_codes).where(live).values(used_at=now))
+    taken = {"purpose": CodePurpose.BIND.value, "bound_to": relative_id, "code": then, "used_at": None}
+    tx.execute(update(_codes).where(_codes.c.id == row.id).values(**taken))
+    return str(row.user_id)

@@ -55,6 +55,11 @@ class Order:
         return self.amount_fen + self.fee_fen
 
     @property
+    def delegated(self) -> bool:
+        """Whether somebody pays for another person's card."""
+        return self.user_id != self.beneficiary_id
+
+    @property
     def truth(self) -> Truth:
         """What may be said about its money."""
         in_part = self.state is State.COMPLETED and self.rest_fen is not None

@@ -30,10 +30,10 @@ _by_client_key = select(*COLUMNS).where(
 )
 _OPENED = {field.name: None for field in fields(Order)} | {"state": rules.START}
 _GIVEN = [name for name in _OPENED if name not in FILLED_LATER]
-# One round trip on PostgreSQL: the card must be the payer's, the order is written once, and its first event.
+# One round trip on PostgreSQL: the card is its beneficiary's, the order is written once, and its first event.
 OPEN_AT_ONCE = f"""
 WITH card AS (
-  SELECT {", ".join(cards.COLUMN_NAMES)} FROM cards WHERE id = %(card_id)s AND user_id = %(user_id)s
+  SELECT {", ".join(cards.COLUMN_NAMES)} FROM cards WHERE id = %(card_id)s AND user_id = %(beneficiary_id)s
 ), made AS (
   INSERT INTO orders ({", ".join(_GIVEN)}) SELECT {", ".join(f"%({name})s" for name in _GIVEN)} FROM card
   WHERE card.mode = %(card_mode)s ON CONFLICT (user_id, client_key) DO NOTHING RETURNING id
@@ -46,7 +46,7 @@ SELECT card.*, EXISTS (SELECT 1 FROM made) AS made FROM card
 
 
 def open_order(tx: Connection, values: dict[str, Any], mode: CardMode, now: datetime) -> tuple[Order, Card]:
-    """Write a new order for the payer's own card, or return the one this client key already made.
+    """Write a new order for a card of its beneficiary's, or return the one this client key already made.
 
     `values` holds every column but state and those later events fill; `mode` is how the card must be
     loaded. AppError: card_not_found (anybody else's too), card_needs_writing (another mode),
@@ -59,7 +59,7 @@ def open_order(tx: Connection, values: dict[str, Any], mode: CardMode, now: date
             raise AppError("card_not_found")
         card, made = cards.from_row(found), found.made
     else:
-        card = cards.get_for(tx, values["user_id"], values["card_id"])
+        card = cards.get_for(tx, values["beneficiary_id"], values["card_id"])
         made = card.mode is mode and insert_once(tx, _orders, ("user_id", "client_key"), row)
         if made:
             order_moves.write_event(tx, values["id"], Event.OPENED, rules.START, now, {})
@@ -98,7 +98,8 @@ def advance(
             raise
         changed = replace(order, **(changes or {}))
         lines = ledger.rows(order.id, event.value, rules.posting(event, changed.money(card_account)), now)
-        due = [(topic, _due(topic, changed, now)) for topic in rules.follow_up(order.state, after)]
+        topics = rules.follow_up(order.state, after, order.delegated)
+        due = [(topic, _due(topic, changed, now)) for topic in topics]
         moved = order_moves.write(tx, Move(order, event, after, now, changes or {}, facts or {}, lines, due))
         if moved is not None:
             return moved, True
@@ -155,7 +156,8 @@ def set_payer_said(tx: Connection, order_id: str, result: str) -> None:
 
 def history(tx: Connection, user_id: str, limit: int, before: str | None = None) -> list[Order]:
     """The person's orders, newest first (ids sort by time)."""
-    mine = (_orders.c.user_id == user_id) | (_orders.c.beneficiary_id == user_id)
+    others = (_orders.c.beneficiary_id == user_id) & (_orders.c.user_id != _orders.c.beneficiary_id)
+    mine = (_orders.c.user_id == user_id) | others  # so written, each half has its index
     statement = select(*COLUMNS).where(mine).order_by(_orders.c.id.desc()).limit(limit)
     if before is not None:
         statement = statement.where(_orders.c.id < before)

@@ -92,7 +92,17 @@ TABLES: Mapping[str, Entry] = {
     "relatives": Entry(
         _E.DELETE,
         _by("relatives", "elder_id", "relative_id"),
-        ("elder_id", "relative_id", "name", "roles", "state", "bound_at", "agreed_until", "ended_at")
+        (
+            "elder_id",
+            "relative_id",
+            "name",
+            "elder_name",
+            "roles",
+            "state",
+            "bound_at",
+            "agreed_until",
+            "ended_at",
+        )
         + ("single_fen", "day_fen", "month_fen", "frozen_at", "frozen_why"),
     ),
     "help_tickets": Entry(_E.DELETE, _of_help("help_tickets"), ("session_id", "side", "expires_at")),

@@ -21,7 +21,8 @@ ACCEPTED, BOUND, ENDED = "accepted", "bound", "ended"
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """One tie. `name` is what the elder calls them; `roles` count only while the tie is `live`."""
+    """One tie. `name` is what the elder calls the relative, `elder_name` what that one calls the elder;
+    `roles` count only while the tie is `live`."""
 
     elder_id: str
     relative_id: str
@@ -34,6 +35,8 @@ class Relative:
     day_fen: int | None
     month_fen: int | None
     frozen_at: datetime | None
+    frozen_why: str | None
+    elder_name: str | None
 
     def live(self, now: datetime) -> bool:
         """Bound, agreed to within 180 days, and not frozen by an operator."""
@@ -57,10 +60,11 @@ def _tie(elder_id: str, relative_id: str) -> Any:
     return (_relatives.c.elder_id == elder_id) & (_relatives.c.relative_id == relative_id)
 
 
-def accept(tx: Connection, elder_id: str, relative_id: str) -> None:
+def accept(tx: Connection, elder_id: str, relative_id: str, elder_name: str | None) -> None:
     """The relative took the invitation; nothing may be done with it until the elder confirms. A tie that
     ended begins anew, one that is bound stays bound. A frozen one stays frozen."""
-    values = {"elder_id": elder_id, "relative_id": relative_id, "state": ACCEPTED, "roles": []}
+    values: dict[str, Any] = {"elder_id": elder_id, "relative_id": relative_id, "elder_name": elder_name}
+    values |= {"state": ACCEPTED, "roles": []}
     statement = dialect_insert(tx, _relatives).values(**values)
     begin_anew: dict[str, Any] = {
         "state": ACCEPTED,
@@ -68,6 +72,7 @@ def accept(tx: Connection, elder_id: str, relative_id: str) -> None:
         "ended_at": None,
         "roles": [],
         "agreed_until": None,
+        "elder_name": elder_name,
         **dict.fromkeys(("single_fen", "day_fen", "month_fen")),
     }
     tx.execute(
@@ -110,16 +115,38 @@ def _sorted(roles: frozenset[Role]) -> list[str]:
     return [role.value for role in Role if role in roles]
 
 
-def end(tx: Connection, elder_id: str, relative_id: str, now: datetime) -> bool:
-    """Either side ends it, at once. False when there was nothing to end."""
+def end(tx: Connection, elder_id: str, relative_id: str, now: datetime) -> Relative | None:
+    """Either side ends it, at once. The tie as it was; None when there was nothing to end."""
+    lock(tx, elder_id)
+    before = find(tx, elder_id, relative_id)
     ended = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.state != ENDED)
-    return tx.execute(ended.values(state=ENDED, ended_at=now)).rowcount == 1
+    return before if tx.execute(ended.values(state=ENDED, ended_at=now)).rowcount == 1 else None
+
+
+def freeze(tx: Connection, elder_id: str, relative_id: str, why: str, now: datetime) -> Relative | None:
+    """An operator stops a tie until they let it go on, whoever ends it or begins it anew meanwhile. The tie;
+    None when there is none, or it is frozen already."""
+    lock(tx, elder_id)
+    mine = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.frozen_at.is_(None))
+    row = tx.execute(mine.values(frozen_at=now, frozen_why=why).returning(*_columns)).first()
+    return None if row is None else _from(row)
+
+
+def unfreeze(tx: Connection, elder_id: str, relative_id: str) -> Relative | None:
+    """Let it go on. The tie; None when none is frozen."""
+    mine = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.frozen_at.is_not(None))
+    row = tx.execute(mine.values(frozen_at=None, frozen_why=None).returning(*_columns)).first()
+    return None if row is None else _from(row)
 
 
 def lock(tx: Connection, elder_id: str) -> None:
-    """What is counted about an elder's family stays so until the commit. SQLite has one writer anyway."""
+    """What is counted about an elder's family stays so until the commit. SQLite has one writer anyway.
+
+    NO KEY UPDATE: rows that point to the person are written meanwhile, so that two people who pay for each
+    other never wait for each other.
+    """
     if tx.dialect.name == "postgresql":
-        tx.execute(select(_users.c.id).where(_users.c.id == elder_id).with_for_update())
+        tx.execute(select(_users.c.id).where(_users.c.id == elder_id).with_for_update(key_share=True))
 
 
 def find(tx: Connection, elder_id: str, relative_id: str) -> Relative | None:

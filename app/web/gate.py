@@ -29,7 +29,14 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{8,64}")
 _AN_ORDER = "/api/v1/orders/"
 # An order that exists, and what WeChat tells of payments.
 _BEGUN = (_AN_ORDER, "/api/v1/callbacks/")
-_ASKS_OTHERS = ("/api/v1/conversation/", "/api/v1/cards", "/api/v1/sessions", "/api/v1/me/phone", "/sandbox/")
+_ASKS_OTHERS = (
+    "/api/v1/conversation/",
+    "/api/v1/cards",
+    "/api/v1/elders/",
+    "/api/v1/sessions",
+    "/api/v1/me/phone",
+    "/sandbox/",
+)
 
 TURNED_AWAY = Counter("anxin_turned_away_total", "Requests refused at the gate", ["lane"])
 

@@ -1,4 +1,4 @@
-"""Who the person is, and who may speak for them: face, real name, phone, own thresholds, relatives."""
+"""Who the person is: face, real name, phone, own thresholds, and a relative's word for them."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from apiflask import APIBlueprint
 from flask import request
 
 from app.domain.clock import iso
-from app.domain.ids import Kind, is_id
 from app.errors import AppError
-from app.flows import bind_relative, check_relative, face_check, own_limits, real_name
-from app.store.relatives import Relative
+from app.flows import check_relative, face_check, own_limits, real_name
 from app.voice import replies
 from app.voice.amounts import spoken_count
 from app.web import schemas_checks as shapes
@@ -146,61 +144,7 @@ def lower_limits(told: shapes.LimitsIn) -> dict[str, Any]:
     return {"single_fen": limits.single_fen, "day_fen": limits.day_fen, "screen": screen_out(screen)}
 
 
-# --- relatives ---
-
-
-def _relative_out(tie: Relative, other_id: str) -> dict[str, Any]:
-    return {"user_id": other_id, "name": tie.name, "state": tie.state}
-
-
-def _user_id(text: str) -> str:
-    if not is_id(text, Kind.USER):
-        raise AppError("relative_not_found")
-    return text
-
-
-@bp.get("/relatives")
-@bp.doc(summary="The person's relatives, and the elders they look after")
-@bp.output(shapes.RelativesOut)
-def list_relatives() -> dict[str, Any]:
-    mine, elders = bind_relative.list_mine(deps(), actor())
-    return {
-        "relatives": [_relative_out(tie, tie.relative_id) for tie in mine],
-        "elders": [_relative_out(tie, tie.elder_id) for tie in elders],
-        "screen": screen_out(replies.screen("relatives", count=spoken_count(len(mine)))),
-    }
-
-
-@bp.post("/relatives/invites")
-@bp.doc(summary="A one-time code for a relative, 24 hours", responses={429: "Too often"})
-@bp.output(shapes.InviteOut)
-def invite_relative() -> dict[str, Any]:
-    code, screen = bind_relative.invite(deps(), actor())
-    return {"code": code, "screen": screen_out(screen)}
-
-
-@bp.post("/relatives/accept")
-@bp.doc(summary="Take an elder's invitation; the elder must still say yes", responses=_WRONG)
-@bp.input(shapes.InviteCodeIn, location="json", arg_name="told")
-@bp.output(shapes.ScreenOnlyOut)
-def accept_invite(told: shapes.InviteCodeIn) -> dict[str, Any]:
-    return {"screen": screen_out(bind_relative.accept(deps(), actor(), told.code))}
-
-
-@bp.post("/relatives/<relative_id>/confirm")
-@bp.doc(summary="The elder says yes", responses={404: "Nobody waits", 409: "Three already"})
-@bp.input(shapes.NamedIn, location="json", arg_name="told")
-@bp.output(shapes.ScreenOnlyOut)
-def confirm_relative(relative_id: str, told: shapes.NamedIn) -> dict[str, Any]:
-    _tie, screen = bind_relative.confirm(deps(), actor(), _user_id(relative_id), told.name)
-    return {"screen": screen_out(screen)}
-
-
-@bp.delete("/relatives/<relative_id>")
-@bp.doc(summary="Either side ends it at once", responses={404: "Nothing to end"})
-@bp.output(shapes.ScreenOnlyOut)
-def end_relative(relative_id: str) -> dict[str, Any]:
-    return {"screen": screen_out(bind_relative.end(deps(), actor(), _user_id(relative_id)))}
+# --- a relative's word ---
 
 
 @bp.get("/co-confirmations")

@@ -1,4 +1,4 @@
-"""The shapes of checks before a payment, of faces, real names and relatives."""
+"""The shapes of checks before a payment, of faces and real names."""
 
 from __future__ import annotations
 
@@ -52,14 +52,6 @@ class LimitsIn(Shape):
     day_fen: int = Field(gt=0, le=10_000_000, strict=True)
 
 
-class NamedIn(Shape):
-    name: str | None = Field(default=None, max_length=32)
-
-
-class InviteCodeIn(Shape):
-    code: str = Field(min_length=1, max_length=16)
-
-
 class CheckOut(BaseModel):
     level: str
     reasons: list[str]
@@ -105,23 +97,6 @@ class RealNameOut(BaseModel):
 class LimitsOut(BaseModel):
     single_fen: int
     day_fen: int
-    screen: ScreenOut
-
-
-class RelativeOut(BaseModel):
-    user_id: str
-    name: str | None
-    state: str
-
-
-class RelativesOut(BaseModel):
-    relatives: list[RelativeOut]
-    elders: list[RelativeOut]
-    screen: ScreenOut
-
-
-class InviteOut(BaseModel):
-    code: str
     screen: ScreenOut
 
 

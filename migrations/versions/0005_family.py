@@ -207,12 +207,20 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column('month_fen', sa.BigInteger(), nullable=True))
         batch_op.add_column(sa.Column('frozen_at', sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column('frozen_why', sa.String(length=200), nullable=True))
+        batch_op.add_column(sa.Column('elder_name', sa.String(length=32), nullable=True))
+    others = sa.text('user_id <> beneficiary_id')
+    name, columns = 'ix_orders_beneficiary_id', ['beneficiary_id']
+    op.create_index(name, 'orders', columns, postgresql_where=others, sqlite_where=others)
+    op.create_index('ix_cards_card_number', 'cards', ['card_number'])
     _agree_to_old_ties()
 
 
 
 def downgrade() -> None:
+    op.drop_index('ix_cards_card_number', table_name='cards')
+    op.drop_index('ix_orders_beneficiary_id', table_name='orders')
     with op.batch_alter_table('relatives', schema=None) as batch_op:
+        batch_op.drop_column('elder_name')
         batch_op.drop_column('frozen_why')
         batch_op.drop_column('frozen_at')
         batch_op.drop_column('month_fen')

@@ -36,7 +36,7 @@ class Family:
             relatives.change(tx, self.elder_id, self.id_of(name), values)
 
     def end(self, name: str) -> None:
-        self.relatives[name].ok("DELETE", f"/api/v1/relatives/{self.elder_id}")
+        self.relatives[name].ok("DELETE", f"/api/v1/elders/{self.elder_id}")
 
     def wish(self, name: str, amount_fen: int = 5000, **more: Any) -> dict[str, Any]:
         body = {"relative_id": self.id_of(name), "card_id": self.card_id, "amount_fen": amount_fen}
@@ -78,7 +78,7 @@ def a_family(world: World, *names: str, roles: frozenset[Role] = EVERYTHING) -> 
     for name in names:
         family.relatives[name] = world.phone(f"relative-{name}")
         with world.deps.database.write() as tx:
-            relatives.accept(tx, family.elder_id, family.id_of(name))
+            relatives.accept(tx, family.elder_id, family.id_of(name), "妈妈")
             relatives.bind(tx, family.elder_id, family.id_of(name), name, roles, world.clock.now())
     world.clock.tick(hours=25)
     return family

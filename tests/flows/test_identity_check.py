@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +38,21 @@ def with_phone(world: World, person: Phone, number: str) -> Phone:
     return person
 
 
-def bound(world: World, elder: Phone, person: str = "daughter") -> Phone:
+def bound(
+    world: World,
+    elder: Phone,
+    person: str = "daughter",
+    roles: Sequence[str] = ("alerts",),
+    name: str = "女儿",
+) -> Phone:
+    """A relative of this elder's: invited, accepted, and confirmed with the code."""
     relative = world.phone(person)
     code = elder.ok("POST", "/api/v1/relatives/invites")["code"]
-    relative.ok("POST", "/api/v1/relatives/accept", {"code": code})
+    relative.ok("POST", "/api/v1/relatives/accept", {"code": code, "name": "妈妈"})
     waiting = elder.ok("GET", "/api/v1/relatives")["relatives"]
     user_id = next(each["user_id"] for each in waiting if each["state"] == "accepted")
-    elder.ok("POST", f"/api/v1/relatives/{user_id}/confirm", {"name": "女儿"})
+    told = {"code": code, "name": name, "roles": list(roles)}
+    elder.ok("POST", f"/api/v1/relatives/{user_id}/confirm", told)
     return relative
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+from werkzeug.routing import Rule
 
 from app.domain.clock import FakeClock, business_day
 from app.domain.family import Role
@@ -29,7 +30,10 @@ ROLES = ("elder", "relative", "stranger", "operator", "nobody")
 # Who else than the elder may reach an object of the elder's, and why.
 SHARED = {
     "identity.answer_request": {"relative"},  # the elder asked for exactly this one's word
-    "identity.end_relative": {"relative"},  # a tie has two ends, and either may end it
+    # --- the family: binding and delegated top-up ---
+    "elders.show_elder": {"relative"},  # the elder bound this one, and let them pay
+    "elders.open_order": {"relative"},
+    "elders.leave_elder": {"relative"},  # a tie has two ends, and either may end it
 }
 SHARED |= {  # f4: a relative with the role may be asked, and make proposals to themselves
     "pay_requests.show": {"relative"},
@@ -40,7 +44,8 @@ SHARED |= {  # f4: a relative with the role may be asked, and make proposals to 
     "standing_orders.accept": {"relative"},
     "standing_orders.decline": {"relative"},
 }
-NOT_FOR_THE_ELDER = {"identity.answer_request", "identity.end_relative", "identity.confirm_relative"}
+NOT_FOR_THE_ELDER = {"identity.answer_request", "family.confirm_relative"}
+NOT_FOR_THE_ELDER |= {"elders.show_elder", "elders.open_order", "elders.leave_elder"}  # nobody is their own
 NOT_FOR_THE_ELDER |= {  # f4: only who pays says yes or no; nobody asks themselves
     "pay_requests.accept",
     "pay_requests.decline",
@@ -63,7 +68,7 @@ class Everybody:
     def __init__(self, world: World) -> None:
         self.world = world
         self.elder = with_phone(world, world.elder("wang"), ELDERS_PHONE)
-        self.relative = bound(world, self.elder)
+        self.relative = bound(world, self.elder, roles=["pay", "balance", "alerts", "assist"])
         world.clock.tick(hours=25)
         self.page = checked(self.elder)
         self.elder.ok("POST", f"/api/v1/orders/{self.page['order']['id']}/check/relative")
@@ -72,6 +77,7 @@ class Everybody:
         self.nobody = Phone(world.base_url, "nobody")
         self.session_id = self.elder.ok("GET", "/api/v1/me/sessions")["sessions"][0]["id"]
         self.elder_id = self.relative.ok("GET", "/api/v1/relatives")["elders"][0]["user_id"]
+        self.relative_id = self.elder.ok("GET", "/api/v1/relatives")["relatives"][0]["user_id"]
         self.asked()
         self.secrets = {
             self.request_id,
@@ -106,7 +112,8 @@ class Everybody:
         values = {
             "order_id": self.page["order"]["id"],
             "session_id": self.session_id,
-            "relative_id": self.elder_id,
+            "relative_id": self.relative_id,
+            "elder_id": self.elder_id,
             "purpose": "face",
             "request_id": self.request_id,
             "standing_id": self.standing_id,
@@ -134,12 +141,19 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
         "checks.remote_result": {"challenge_id": "chl_1"},
         "checks.answer_fingerprint": {"challenge_id": "chl_1", "result_json": "{}", "signature": "s"},
         "identity.answer_request": {"yes": True},
-        "identity.confirm_relative": {},
+        "family.confirm_relative": {"code": "00000000"},
+        "family.update_relative": {"roles": ["pay", "balance", "alerts", "assist"]},
+        "elders.open_order": {
+            "card_id": everybody.elder.cards[0],
+            "amount_fen": 5000,
+            "method": "wechat_balance",
+            "client_key": "authorisation-3",
+        },
         "identity.set_real_name": {"name": "王秀英", "id_number": "440106195003120111"},
         "identity.ask_phone": {"phone": "13900000009"},
         "identity.answer_phone": {"phone": "13900000009", "code": "000000"},
         "identity.lower_limits": {"single_fen": 10_000, "day_fen": 20_000},
-        "identity.accept_invite": {"code": "00000000"},
+        "family.accept_invite": {"code": "00000000"},
         "pay_requests.ask": {**everybody.wish, "client_key": "authorisation-4"},
         "pay_requests.accept": {},
         "pay_requests.decline": {"reason": "enough"},
@@ -173,7 +187,7 @@ def ask(world: World, who: Phone, method: str, address: str, body: Any, endpoint
 def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig: pytest.Config) -> None:
     everybody = Everybody(world)
     tried = 0
-    for rule in sorted(world.app.url_map.iter_rules(), key=lambda rule: rule.rule):
+    for rule in sorted(world.app.url_map.iter_rules(), key=_what_ends_things_last):
         if rule.endpoint in PUBLIC or (role != "nobody" and rule.endpoint in ENDS_THE_SESSION):
             continue
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -182,10 +196,22 @@ def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig
             tried += 1
             where = f"{role}: {method} {address} -> {answer.status_code} {answer.text[:200]}"
             assert answer.status_code < 500 or answer.json()["code"] != "internal_error", where
-            named = {"order_id", "session_id", "relative_id", "request_id", "standing_id", "proposal_id"}
+            named = {
+                "order_id",
+                "session_id",
+                "relative_id",
+                "elder_id",
+                "request_id",
+                "standing_id",
+                "proposal_id",
+            }
             names_theirs = bool(named & rule.arguments)
             _judged(role, rule.endpoint, names_theirs, answer, everybody, where)
     proof.record(pytestconfig, "authorisation", {"pairs of role and route": tried, f"of {role}": tried})
+
+
+def _what_ends_things_last(rule: Rule) -> tuple[bool, str]:
+    return "DELETE" in (rule.methods or set()), rule.rule
 
 
 def _judged(

@@ -78,6 +78,7 @@ def turn(answer: tuple[int, str], choice: str = "home", **more: str) -> Ask:
 NO_ORDER, NO_CARD = (404, "order_not_found"), (404, "card_not_found")
 NO_SESSION = (404, "session_not_found")
 NO_RELATIVE = (404, "relative_not_found")
+NO_ELDER = (404, "elder_not_found")
 # Every route behind a session, with each way it takes an id. A new route must be put here.
 NAMES: dict[str, list[Ask]] = {
     "sessions.end_session": [],
@@ -153,15 +154,41 @@ NAMES: dict[str, list[Ask]] = {
     "identity.answer_phone": [],
     "identity.show_limits": [],
     "identity.lower_limits": [],
-    "identity.list_relatives": [],
-    "identity.invite_relative": [],
-    "identity.accept_invite": [],  # a code, not an id
-    "identity.confirm_relative": [
-        Ask(lambda theirs: f"/api/v1/relatives/{theirs.user_id}/confirm", lambda _: {}, NO_RELATIVE)
+    # --- the family: binding and delegated top-up ---
+    "family.list_relatives": [],
+    "family.invite_relative": [],
+    "family.accept_invite": [],  # a code, not an id
+    "family.confirm_relative": [
+        Ask(
+            lambda theirs: f"/api/v1/relatives/{theirs.user_id}/confirm",
+            lambda _: {"code": "00000000"},
+            NO_RELATIVE,
+        )
     ],
-    "identity.end_relative": [
+    "family.update_relative": [
+        Ask(lambda theirs: f"/api/v1/relatives/{theirs.user_id}", lambda _: {"roles": ["pay"]}, NO_RELATIVE)
+    ],
+    "family.agree_again": [
+        Ask(lambda theirs: f"/api/v1/relatives/{theirs.user_id}/agree", lambda _: None, NO_RELATIVE)
+    ],
+    "family.end_relative": [
         Ask(lambda theirs: f"/api/v1/relatives/{theirs.user_id}", lambda _: None, NO_RELATIVE)
     ],
+    "elders.list_elders": [],
+    "elders.show_elder": [Ask(lambda theirs: f"/api/v1/elders/{theirs.user_id}", lambda _: None, NO_ELDER)],
+    "elders.open_order": [
+        Ask(
+            lambda theirs: f"/api/v1/elders/{theirs.user_id}/orders",
+            lambda theirs: {
+                "card_id": theirs.card_id,
+                "amount_fen": 5000,
+                "method": "wechat_balance",
+                "client_key": a_key(),
+            },
+            NO_ELDER,
+        )
+    ],
+    "elders.leave_elder": [Ask(lambda theirs: f"/api/v1/elders/{theirs.user_id}", lambda _: None, NO_ELDER)],
     "identity.list_requests": [],
     "identity.answer_request": [
         Ask(

@@ -70,8 +70,10 @@ def test_every_screen_can_be_spoken_and_has_at_most_five_big_buttons(
 
 def test_only_screens_of_credited_orders_say_that_money_arrived() -> None:
     said = {key for key, template in screens() if "已经到" in template["say"] or "}到了" in template["say"]}
-    assert said == {"completed", "returning_rest", "completed_in_part"}
-    assert all("放不下" in replies.templates()[key]["say"] for key in said - {"completed"})
+    whole = {"completed", "completed_other", "for_you_credited"}
+    in_part = {"returning_rest", "completed_in_part", "returning_rest_other", "completed_in_part_other"}
+    assert said == whole | in_part | {"for_you_credited_in_part"}
+    assert all("放不下" in replies.templates()[key]["say"] for key in said - whole)
 
 
 @pytest.mark.parametrize("state", State)

@@ -75,7 +75,7 @@ class OneTimeCode(db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "one_time_codes"
     __table_args__ = (Index("ix_one_time_codes_user_id_purpose", "user_id", "purpose"),)
     id: Mapped[str] = mapped_column(ID, primary_key=True)
-    purpose: Mapped[str] = mapped_column(String(16))  # order | phone | desk | invite
+    purpose: Mapped[str] = mapped_column(String(16))  # order | phone | desk | invite | card | bind
     user_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"))
     bound_to: Mapped[str] = mapped_column(String(64))
     code: Mapped[str] = mapped_column(String(64), index=True)
@@ -124,6 +124,7 @@ class Relative(db.Model):  # type: ignore[name-defined,misc]
     elder_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"), primary_key=True)
     relative_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"), primary_key=True, index=True)
     name: Mapped[str | None] = mapped_column(String(32))  # what the elder calls them
+    elder_name: Mapped[str | None] = mapped_column(String(32))  # what they call the elder
     state: Mapped[str] = mapped_column(String(16))  # accepted | bound | ended
     bound_at: Mapped[datetime | None] = mapped_column(Moment)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -36,6 +36,8 @@ class Order(db.Model):  # type: ignore[name-defined,misc]
         CheckConstraint("fee_fen >= 0", name="fee_not_negative"),
         Index("ix_orders_user_id_id", "user_id", "id"),
         Index("ix_orders_state_expires_at", "state", "expires_at"),
+        # What relatives paid for an elder; one's own orders do not write it.
+        Index("ix_orders_beneficiary_id", "beneficiary_id", **_where("user_id <> beneficiary_id")),
         # What reconciliation reads a day by; opening an order writes neither.
         Index("ix_orders_paid_at", "paid_at", **_where("paid_at IS NOT NULL")),
         Index("ix_orders_credited_at", "credited_at", **_where("credited_at IS NOT NULL")),

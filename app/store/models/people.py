@@ -65,6 +65,7 @@ class Card(db.Model):  # type: ignore[name-defined,misc]
     __table_args__ = (
         UniqueConstraint("user_id", "card_number"),
         UniqueConstraint("user_id", "position"),
+        Index("ix_cards_card_number", "card_number"),  # one card in two people's hands has one cap
     )
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     user_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"))
