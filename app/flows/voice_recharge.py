@@ -20,7 +20,7 @@ from app.store.conversations import Conversation
 from app.store.people import Actor
 from app.voice import dialogue, family_asks, replies
 from app.voice.dialogue import Do, KnownCard, Memory, Move
-from app.voice.intents import State, Understanding, understand
+from app.voice.intents import State, Understanding
 
 RESUME_WITHIN = timedelta(minutes=10)
 HISTORY_LENGTH = 5
@@ -87,7 +87,7 @@ def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
     if told.clip is not None:
         listened = deps.speech.hear(told.clip)
         heard = tuple(hypothesis.text for hypothesis in listened.hypotheses)
-        understood = understand(listened.hypotheses, memory.state)
+        understood = family_asks.understood(listened.hypotheses, memory.state, family)
         asked = family_asks.on_speech(memory, understood, known, family)
         move = asked or dialogue.on_speech(memory, understood, known)
     else:

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.errors import AppError
+from app.ports import Hypothesis
 from app.voice.dialogue import MOST_FEN, Do, KnownCard, Memory, Move, not_understood
 from app.voice.dialogue import on_choice as top_up_choice
-from app.voice.intents import Decision, Intent, State, Understanding
+from app.voice.intents import Decision, Intent, State, Understanding, understand
 from app.voice.phonetics import character_cost
+from app.voice.words import lexicon
 
 ALIKE = 0.3  # of 1 a character: as far as the parser lets a word for one of the family be misheard
 
@@ -41,6 +43,36 @@ def _alike(heard: str, name: str) -> bool:
         return False
     costs = (character_cost(one, other) for one, other in zip(heard, name, strict=True))
     return sum(costs) <= ALIKE * len(name)
+
+
+def understood(
+    hypotheses: Sequence[Hypothesis], state: State, family: Sequence[KnownRelative]
+) -> Understanding:
+    """What was meant, where a relative may be called by a name that is no word of ours: 让小梅帮我充五十.
+
+    A text with exactly one relative's name in it is first read with a word for the family in its place. Only
+    if that asks the family is it believed; everything else is read as it was heard.
+    """
+    for relative in family:
+        swapped = [replace(each, text=_swapped(each.text, relative.name)) for each in hypotheses]
+        others = [other for other in family if other is not relative]
+        if swapped == list(hypotheses) or any(
+            _swapped(each.text, other.name) != each.text for other in others for each in hypotheses
+        ):
+            continue
+        meant = understand(swapped, state)
+        if meant.intent is Intent.ASK_FAMILY and meant.decision is Decision.ACCEPT:
+            return replace(meant, card_words=relative.name)
+    return understand(hypotheses, state)
+
+
+def _swapped(text: str, name: str) -> str:
+    """The text with the first place that sounds like this name as a word for one of the family."""
+    length = len(name)
+    for at in range(len(text) - length + 1 if length > 1 else 0):
+        if _alike(text[at : at + length], name):
+            return text[:at] + lexicon().somebody + text[at + length :]
+    return text
 
 
 def on_speech(

@@ -17,7 +17,7 @@ from app.web.edge import actor, deps
 
 bp = APIBlueprint("pay_requests", __name__, url_prefix="/api/v1/pay-requests", tag="Family")
 
-_FAULTS = {404: "No such request", 409: "Over"}
+_FAULTS = {403: "May not pay", 404: "No such request", 409: "Over"}
 
 
 def _id(text: str) -> str:

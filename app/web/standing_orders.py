@@ -18,7 +18,7 @@ from app.web.edge import actor, deps
 
 bp = APIBlueprint("standing_orders", __name__, url_prefix="/api/v1", tag="Family")
 
-_FAULTS = {404: "No such proposal", 409: "Over"}
+_FAULTS = {403: "May not pay", 404: "No such proposal", 409: "Over"}
 
 
 def _standing_id(text: str) -> str:

@@ -13,7 +13,7 @@ from app.errors import AppError
 from app.ports import Hypothesis
 from app.voice import Decision, Intent, State, Understanding, understand
 from app.voice.dialogue import Do, KnownCard, Memory, Move
-from app.voice.family_asks import KnownRelative, named, on_choice, on_speech
+from app.voice.family_asks import KnownRelative, named, on_choice, on_speech, understood
 
 MINE, HERS = KnownCard("card-1", "我的老年卡"), KnownCard("card-2", "老伴")
 DAUGHTER, SON = KnownRelative("rel-1", "女儿"), KnownRelative("rel-2", "儿子")
@@ -28,8 +28,8 @@ def said(intent: Intent, amount_fen: int | None = None, words: str | None = None
 
 def heard(text: str, memory: Memory | None = None) -> Move | None:
     memory = memory or Memory()
-    understood = understand([Hypothesis(text, 0.0, "free")], memory.state)
-    return on_speech(memory, understood, ONE, FAMILY)
+    meant = understood([Hypothesis(text, 0.0, "free")], memory.state, FAMILY)
+    return on_speech(memory, meant, ONE, FAMILY)
 
 
 def form(move: Move | None) -> tuple[Do, str | None, int | None]:
@@ -48,6 +48,31 @@ def form(move: Move | None) -> tuple[Do, str | None, int | None]:
 )
 def test_all_in_one_sentence_is_read_back_at_once(text: str, relative_id: str, amount_fen: int) -> None:
     assert form(heard(text)) == (Do.ASK_READ_BACK, relative_id, amount_fen)
+
+
+@pytest.mark.parametrize(
+    ("text", "whom", "amount_fen"),
+    [
+        ("让小梅帮我充五十", "小梅", 5000),
+        ("请小妹帮我充五十块", "小梅", 5000),
+        ("叫建国给我充一百", "建国", 10_000),
+        ("请王晓梅帮我充五十元", "王晓梅", 5000),
+        ("让我女儿充五十", "女儿", 5000),
+    ],
+)
+def test_a_name_that_is_no_word_of_ours_is_heard_too(text: str, whom: str, amount_fen: int) -> None:
+    others = [KnownRelative(f"rel-{name}", name) for name in ("老王", "老李") if name != whom]
+    family = [KnownRelative("rel-1", whom), *others]
+    meant = understood([Hypothesis(text, 0.0, "free")], State.HOME, family)
+    assert (meant.intent, meant.amount_fen) == (Intent.ASK_FAMILY, amount_fen)
+    assert named(meant.card_words, family) == "rel-1"
+
+
+@pytest.mark.parametrize("text", ["充五十块", "给小梅的卡充五十", "查一下余额", "小梅充了五十块", "不充了"])
+def test_a_name_changes_nothing_about_what_is_no_request_to_the_family(text: str) -> None:
+    heard_as = [Hypothesis(text, 0.0, "free")]
+    family = [KnownRelative("rel-1", "小梅")]
+    assert understood(heard_as, State.HOME, family) == understand(heard_as, State.HOME)
 
 
 def test_without_a_sum_it_is_asked_for_and_then_read_back() -> None:
