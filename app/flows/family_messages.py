@@ -23,7 +23,7 @@ FAMILY = "family"
 class News:
     """What is told: the phrase of WeChat's message, the template of the SMS, and what both are about.
 
-    `show` is what the mini-program opens: a kind of page and the id on it.
+    `show` is what the mini-program opens, with the id of what is shown there.
     """
 
     words: str

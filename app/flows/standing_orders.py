@@ -120,9 +120,14 @@ def _made(tx: Connection, actor: Actor, wish: Wish, now: datetime) -> StandingOr
 
 
 def all_of(deps: Deps, actor: Actor) -> list[StandingView]:
-    """What this person set up, and what others set up for them."""
+    """What this person set up, and what others set up for them. One whose tie is over is not shown any more:
+    the worker ends it the next morning."""
     with deps.database.read() as tx:
-        found = [(each, cards.get(tx, each.card_id)) for each in standing_orders.of_person(tx, actor.user_id)]
+        found = [
+            (each, cards.get(tx, each.card_id))
+            for each in standing_orders.of_person(tx, actor.user_id)
+            if (tie := relatives.find(tx, each.elder_id, each.relative_id)) and may_stand(tie, each.kind)
+        ]
     return [StandingView(each, card, _screen(deps, "standing", each, card, actor)) for each, card in found]
 
 
@@ -144,7 +149,8 @@ def ended(tx: Connection, standing: StandingOrder, by: str | None, now: datetime
     standing_orders.end(tx, standing.id, now)
     facts = {"card_id": standing.card_id, "amount_fen": standing.amount_fen}
     deeds.write(tx, standing.elder_id, by, "standing_order_ended", standing.id, now, facts)
-    for side, user_id in (("elder", standing.elder_id), ("relative", standing.relative_id)):
+    # The side by its first letter: a subject is an id and two characters.
+    for side, user_id in (("e", standing.elder_id), ("r", standing.relative_id)):
         if user_id != by:
             outbox.add(tx, Topic.STANDING_ENDED, f"{standing.id}:{side}", now)
 

@@ -52,7 +52,7 @@ def tell_relative(deps: Deps, work: Work) -> Verdict:
         return Done("gone")
     if request.state is not State.ASKING or not turn.answerable:
         return Done("answered")
-    news = News("news_asked", "pay_request", card, request.amount_fen, f"pay_request:{request.id}", who)
+    news = News("news_asked", "pay_request", card, request.amount_fen, f"pay_request&id={request.id}", who)
     return family_messages.tell(deps, work.id, turn.relative_id, news)
 
 
@@ -63,5 +63,5 @@ def tell_elder(deps: Deps, work: Work) -> Verdict:
         card = cards.get(tx, request.card_id) if request else None
     if request is None or card is None:
         return Done("gone")
-    news = News("news_unmet", "request_unmet", card, request.amount_fen, f"pay_request:{request.id}")
+    news = News("news_unmet", "request_unmet", card, request.amount_fen, f"pay_request&id={request.id}")
     return family_messages.tell(deps, work.id, request.elder_id, news)

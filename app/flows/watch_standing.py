@@ -96,7 +96,7 @@ def tell_proposal(deps: Deps, work: Work) -> Verdict:
         return Done("gone")
     if made.answered_at is not None:
         return Done(made.state.value)
-    news = News("news_proposal", "proposal", card, made.amount_fen, f"proposal:{made.id}")
+    news = News("news_proposal", "proposal", card, made.amount_fen, f"proposal&id={made.id}")
     return family_messages.tell(deps, work.id, standing.relative_id, news)
 
 
@@ -114,6 +114,6 @@ def tell_ended(deps: Deps, work: Work) -> Verdict:
         card = cards.get(tx, standing.card_id) if standing else None
     if standing is None or card is None:
         return Done("gone")
-    user_id = standing.elder_id if side == "elder" else standing.relative_id
+    user_id = standing.elder_id if side == "e" else standing.relative_id
     news = News("news_standing_ended", "standing_ended", card, standing.amount_fen, "standing_orders")
     return family_messages.tell(deps, work.id, user_id, news)

@@ -194,6 +194,16 @@ def test_an_order_the_relative_stops_goes_on_to_the_next(world: World, family: F
     assert family.asked_of("儿子") == [request_id]
 
 
+def test_a_yes_above_a_cap_is_none_and_the_request_waits_as_before(world: World, family: Family) -> None:
+    request_id = family.ask("女儿", 60_000)
+    answer = yes(family, "女儿", request_id)
+    assert refused(answer) == (422, "over_cap") and "500元" in answer[1]["say"]
+    assert family.asked_of("女儿") == [request_id] and family.state(request_id) == "asking"
+    assert not any("答应" in each for each in family.history())
+    world.work(minutes=30)
+    assert family.asked_of("儿子") == [request_id]
+
+
 # --- ties that change in the middle ---
 
 

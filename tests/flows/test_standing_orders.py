@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from app.domain.clock import SHANGHAI
 from app.domain.family import Role
 from tests.flows.family_ground import Family, a_family
+from tests.flows.test_ask_family import at_once
 from tests.flows.test_identity_check import with_phone
 from tests.world import GOOD_CARD, Phone, World
 
@@ -203,6 +205,37 @@ def test_while_one_waits_or_after_a_no_it_does_not_ask_each_morning(world: World
     assert len(waiting(family)) == 1
 
 
+def test_taps_at_the_same_moment_are_one_order(world: World, family: Family) -> None:
+    made(family, wish(family, day_of_month=24))
+    (proposal_id,) = waiting(family)
+    daughter = family.relatives["女儿"]
+    answers = at_once(*[partial(daughter.post, f"{PROPOSALS}/{proposal_id}/yes", {})] * 4)
+    assert {status for status, _ in answers} == {200}
+    assert len({page["order"]["id"] for _, page in answers}) == 1
+
+
+def test_a_tap_and_the_end_of_it_at_the_same_moment_leave_one_truth(world: World, family: Family) -> None:
+    standing_id = made(family, wish(family, day_of_month=24))
+    (proposal_id,) = waiting(family)
+    daughter = family.relatives["女儿"]
+    said, ended = at_once(
+        partial(daughter.post, f"{PROPOSALS}/{proposal_id}/yes", {}),
+        partial(family.elder.call, "DELETE", f"{STANDING}/{standing_id}"),
+    )
+    assert ended[0] == 200 and said[0] in (200, 404, 409)
+    if said[0] == 200:  # the tap came first: an order that was opened is the relative's to pay or leave
+        assert daughter.order(said[1]["order"]["id"])["order"]["state"] == "awaiting_confirmation"
+    assert waiting(family) == []
+
+
+def test_a_proposal_above_a_cap_waits_and_says_what_is_left(world: World, family: Family) -> None:
+    made(family, wish(family, day_of_month=24, amount_fen=60_000, month_ceiling_fen=60_000))
+    (proposal_id,) = waiting(family)
+    answer = family.relatives["女儿"].post(f"{PROPOSALS}/{proposal_id}/yes", {})
+    assert refused(answer) == (422, "over_cap") and "500元" in answer[1]["say"]
+    assert waiting(family) == [proposal_id]
+
+
 # --- the end of it ---
 
 
@@ -232,6 +265,7 @@ def test_a_tie_that_changes_ends_it_and_both_are_told(world: World, family: Fami
         family.end("女儿")
     else:
         family.change("女儿", roles=frozenset(Role) - {Role(how.split()[0])})
+    assert family.elder.ok("GET", STANDING)["standing_orders"] == []  # at once; both are told in the morning
     set_balance(world, 100)
     go_to(world, 2026, 11, 25, 9, 0)
     assert waiting(family) == []
