@@ -13,6 +13,7 @@ from click.testing import Result
 from app.domain.clock import FakeClock
 from app.store import orders
 from tests.conftest import database_url
+from tests.flows.family import ALL_ROLES, bound, elder_id_of, tie_of
 from tests.world import Phone, World, running_world
 
 
@@ -58,3 +59,18 @@ def test_thresholds_set_too_low_are_taken_back_at_the_desk(world: World) -> None
     assert elder.confirm(elder.open_order())["screen"]["next"] == "pay"
     again = desk(world, "limits", user_id)
     assert again.exit_code == 2 and "no thresholds" in again.output
+
+
+def test_an_operator_freezes_a_tie_for_a_reason_that_can_be_said(world: World) -> None:
+    elder = world.elder()
+    daughter = bound(world, elder, roles=ALL_ROLES)
+    ids = (elder_id_of(daughter), tie_of(elder)["user_id"])
+    unspeakable = desk(world, "freeze", *ids, "--reason", "fraud #7")
+    assert unspeakable.exit_code == 2 and "read aloud" in unspeakable.output
+    assert desk(world, "freeze", *ids).exit_code == 2, "a reason is required"
+    assert desk(world, "freeze", *ids, "--reason", "家里人报告").exit_code == 0
+    assert desk(world, "freeze", *ids, "--reason", "家里人报告").exit_code == 2
+    assert daughter.ok("GET", "/api/v1/elders")["elders"][0]["frozen_why"] == "家里人报告"
+    assert desk(world, "unfreeze", *ids, "--reason", "查清楚了").exit_code == 0
+    assert desk(world, "unfreeze", *ids, "--reason", "查清楚了").exit_code == 2
+    assert daughter.ok("GET", "/api/v1/elders")["elders"][0]["live"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import threading
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,7 +51,7 @@ def paid_for(world: World, relative: Phone, elder: Phone, amount_fen: int) -> st
 def messages_about(world: World, order_id: str) -> list[tuple[str, str]]:
     """(openid, what is said) of each message about an order."""
     found = [each for each in world.sandbox.messages() if order_id in str(each)]
-    return [(each["openid"], json.loads(each["data"])["phrase5"]["value"]) for each in found]
+    return [(each["openid"], each["data"]["phrase5"]) for each in found]
 
 
 def until(world: World, moment: datetime) -> None:
