@@ -241,6 +241,7 @@ class _Reader:
             merchant=self._merchant("WECHAT"),
             receipt_template=self.text("WECHAT_RECEIPT_TEMPLATE"),
             device_template=self.text("WECHAT_DEVICE_TEMPLATE", ""),
+            family_template=self.text("WECHAT_FAMILY_TEMPLATE", ""),
             notice_window_seconds=window,
         )
 

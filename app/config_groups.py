@@ -34,6 +34,7 @@ class WeChatSettings:
     merchant: Merchant = Merchant()
     receipt_template: str = "anxin-receipt"
     device_template: str = "anxin-device"  # "": nobody is told of a new device in WeChat
+    family_template: str = "anxin-family"  # "": relatives are asked by SMS only
     notice_window_seconds: int = 300
 
 

@@ -234,6 +234,14 @@ class Topic(StrEnum):
     STRAY_RETURNED = "stray_returned"  # the same: tell the person that it did
     SEND_BATCH = "send_batch"  # subject: an end-of-day file
     ASK_RELATIVES = "ask_relatives"  # an elder asks for a co-confirmation
+    # f4: the family is asked to pay
+    PAY_REQUEST = "pay_request"  # subject: a request and whose turn it is: tell that relative
+    REQUEST_NEXT = "request_next"  # subject: a request: is it the next one's turn?
+    REQUEST_UNMET = "request_unmet"  # the same: tell the elder that nobody paid
+    STANDING = "standing"  # subject: a card with standing orders, looked at each morning
+    STANDING_ENDED = "standing_ended"  # subject: a standing order and which side is told
+    PROPOSAL = "proposal"  # subject: a proposal: tell the relative
+    PROPOSAL_OVER = "proposal_over"  # the same: its time is over
     DEVICE_NEW = "device_new"  # subject: a device a person logged in from, beside the one they had
     # --- the family: delegated top-up ---
     TOPPED_UP_FOR_YOU = "topped_up_for_you"  # a relative's money is on the card: tell whose card it is

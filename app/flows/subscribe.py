@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.flows.deps import Deps
+from app.flows.family_messages import FAMILY
 from app.flows.tell import RECEIPT
 from app.flows.tell_device import DEVICE
 from app.store import notices
 from app.store.people import Actor
 
-TEMPLATES = (RECEIPT, DEVICE)
+TEMPLATES = (RECEIPT, DEVICE, FAMILY)
 
 
 def accept(deps: Deps, actor: Actor, names: Sequence[str]) -> None:
@@ -23,5 +24,6 @@ def accept(deps: Deps, actor: Actor, names: Sequence[str]) -> None:
 def offered(deps: Deps) -> list[tuple[str, str]]:
     """(our name, WeChat's template id) of what a person may be asked to accept."""
     wechat = deps.settings.wechat
-    names = ((RECEIPT, wechat.receipt_template), (DEVICE, wechat.device_template))
+    templates = (wechat.receipt_template, wechat.device_template, wechat.family_template)
+    names = zip(TEMPLATES, templates, strict=True)
     return [(name, template_id) for name, template_id in names if template_id]

@@ -12,16 +12,16 @@ from app.domain.orders import Event
 from app.domain.orders import State as OrderState
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import card_numbers, check_ways, checkout, consents, views
+from app.flows import card_numbers, check_ways, checkout, consents, family_turn, views
 from app.flows.deps import Deps
 from app.ports import Clip, Refused, Unavailable, Unknown
 from app.store import cards, conversations, orders
 from app.store.cards import Card
 from app.store.conversations import Conversation
 from app.store.people import Actor
-from app.voice import dialogue, replies
+from app.voice import dialogue, family_asks, replies
 from app.voice.dialogue import Do, KnownCard, Memory, Move
-from app.voice.intents import State, Understanding, understand
+from app.voice.intents import State, Understanding
 
 RESUME_WITHIN = timedelta(minutes=10)
 HISTORY_LENGTH = 5
@@ -90,15 +90,18 @@ def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
     heard: tuple[str, ...] = ()
     understood: Understanding | None = None
     known = [KnownCard(card.id, views.card_name(deps.city, card)) for card in owned]
+    family = family_turn.known(deps, actor)
     if told.clip is not None and not agreed:
         move = dialogue.not_agreed(memory)  # the clip is dropped unheard
     elif told.clip is not None:
         listened = deps.speech.hear(told.clip)
         heard = tuple(hypothesis.text for hypothesis in listened.hypotheses)
-        understood = understand(listened.hypotheses, memory.state)
-        move = dialogue.on_speech(memory, understood, known)
+        understood = family_asks.understood(listened.hypotheses, memory.state, family)
+        asked = family_asks.on_speech(memory, understood, known, family)
+        move = asked or dialogue.on_speech(memory, understood, known)
     else:
-        move = dialogue.on_choice(memory, told.choice or "", known)
+        asked = family_asks.on_choice(memory, told.choice or "", known, family)
+        move = asked or dialogue.on_choice(memory, told.choice or "", known)
     conversation = _decide(deps, actor, conversation, move, told, now)
     answer = _act(deps, actor, conversation, move, owned, told, now)
     may_listen = agreed or move.do is Do.AGREE_VOICE
@@ -139,6 +142,9 @@ def _act(
     now: datetime,
 ) -> Answer:
     """Do what the dialogue decided, then show it."""
+    if move.do in family_turn.ACTS:
+        shown, order = family_turn.act(deps, actor, move, told.client_key)
+        return Answer(conversation, shown, order=order)
     if move.do is Do.READ_BACK:
         return _read_back(deps, actor, conversation, move, told, now)
     if move.do is Do.CONFIRM:
@@ -207,6 +213,8 @@ def _screen(deps: Deps, actor: Actor, move: Move, owned: Sequence[Card], now: da
     if move.do is Do.ASK_VOICE_CONSENT:
         text = texts()[Purpose.VOICE]
         return replies.screen("ask_voice_consent", text=text.spoken, version=text.version)
+    if move.do in family_turn.SHOWS:
+        return family_turn.screen(deps, actor, move, owned)
     if move.do is Do.BALANCE:
         return _balances(deps, owned)
     if move.do is Do.HISTORY:

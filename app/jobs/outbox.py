@@ -6,7 +6,17 @@ import logging
 from collections.abc import Callable
 
 from app.domain.orders import Topic
-from app.flows import batch, check_relative, deliver, refunds, tell, tell_device, watch
+from app.flows import (
+    batch,
+    check_relative,
+    deliver,
+    refunds,
+    tell,
+    tell_device,
+    watch,
+    watch_request,
+    watch_standing,
+)
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.store import notices, outbox
@@ -27,6 +37,14 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work),
     Topic.ASK_RELATIVES: lambda deps, work: check_relative.tell_relatives(deps, work.subject),
     Topic.DEVICE_NEW: lambda deps, work: tell_device.device_new(deps, work.subject, work.id),
+    # f4: the family is asked to pay
+    Topic.PAY_REQUEST: watch_request.tell_relative,
+    Topic.REQUEST_NEXT: watch_request.look,
+    Topic.REQUEST_UNMET: watch_request.tell_elder,
+    Topic.STANDING: watch_standing.look,
+    Topic.STANDING_ENDED: watch_standing.tell_ended,
+    Topic.PROPOSAL: watch_standing.tell_proposal,
+    Topic.PROPOSAL_OVER: watch_standing.expire,
     Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.LATE: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),

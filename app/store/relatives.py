@@ -161,6 +161,11 @@ def of_elder(tx: Connection, elder_id: str) -> list[Relative]:
     return [_from(row) for row in tx.execute(statement.order_by(_relatives.c.relative_id))]
 
 
+def ever_of_elder(tx: Connection, elder_id: str) -> list[Relative]:
+    """Everybody who ever took an invitation of this elder, ended ties too: the history names them."""
+    return [_from(row) for row in tx.execute(select(*_columns).where(_relatives.c.elder_id == elder_id))]
+
+
 def of_relative(tx: Connection, relative_id: str) -> list[Relative]:
     """Whom this person looks after, by id: bound ties, live or not."""
     statement = select(*_columns).where(_relatives.c.relative_id == relative_id, _relatives.c.state == BOUND)

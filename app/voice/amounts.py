@@ -31,6 +31,19 @@ def spoken_amount(amount_fen: int) -> str:
     return said
 
 
+def spoken_yuan(amount_fen: int) -> str:
+    """A sum before 元, for a sentence that says 元 itself: 5000 五十, 3050 三十点五, 205 二点零五.
+
+    Raise ValueError below zero or from 10**10 fen.
+    """
+    if not 0 <= amount_fen < MOST_FEN:
+        raise ValueError(f"not a sum we can say: {amount_fen}")
+    yuan, rest = divmod(amount_fen, 100)
+    if not rest:
+        return _counted(yuan)
+    return spoken_number(yuan) + numerals().speech["point"] + _digits(f"{rest:02d}".rstrip("0"))
+
+
 def spoken_count(number: int) -> str:
     """How many, before a measure word: 1 一, 2 两, 12 十二. A whole number from 0 to 10**8."""
     return _counted(number)

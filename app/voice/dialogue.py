@@ -37,6 +37,15 @@ class Do(StrEnum):
     HELP = "help"
     AGENT = "agent"
     ASK_FAMILY = "ask_family"
+    # f4: asking the family to pay (family_asks.py)
+    ASK_RELATIVE = "ask_relative"
+    ASK_READ_BACK = "ask_read_back"
+    SEND_ASK = "send_ask"
+    ASKED = "asked"
+    UNASK = "unask"
+    ANSWER_FAMILY = "answer_family"
+    ANSWER_PROPOSAL = "answer_proposal"
+    TOLD = "told"
     OFFER = "offer"
     AGAIN = "again"
     AGAIN_BUTTONS = "again_buttons"
@@ -65,6 +74,8 @@ class Memory:
     failures: int = 0
     shown: Do = Do.HOME
     offered: tuple[tuple[str, str], ...] = ()
+    asking: bool = False  # the form is for a relative to pay: relative_id
+    relative_id: str | None = None
 
     @classmethod
     def load(cls, stored: dict[str, Any]) -> Memory:
@@ -79,6 +90,8 @@ class Memory:
             failures=stored["failures"],
             shown=Do(stored["shown"]),
             offered=tuple((choice, label) for choice, label in stored["offered"]),
+            asking=stored.get("asking", False),
+            relative_id=stored.get("relative_id"),
         )
 
     @property
@@ -101,6 +114,8 @@ class Memory:
             "failures": self.failures,
             "shown": self.shown.value,
             "offered": [list(pair) for pair in self.offered],
+            "asking": self.asking,
+            "relative_id": self.relative_id,
         }
 
 
@@ -114,6 +129,7 @@ class Move:
     order_id: str | None = None
     factor: str | None = None  # for CHECK: which way was chosen
     version: int | None = None  # for AGREE_VOICE: of the text that was read out
+    subject: str | None = None  # a request or a proposal, and `factor` the answer to it
 
 
 _PLAIN: dict[Intent, Do] = {
@@ -158,7 +174,7 @@ def _card_named(index: int | None, words: str | None, cards: Sequence[KnownCard]
     return None, True
 
 
-def _not_understood(memory: Memory) -> Move:
+def not_understood(memory: Memory) -> Move:
     """First say it differently, then buttons, then a person. The form is kept."""
     failures = memory.failures + 1
     do = {1: Do.AGAIN, 2: Do.AGAIN_BUTTONS}.get(failures, Do.AGAIN_PERSON)
@@ -169,7 +185,7 @@ def _offer(candidates: Sequence[Candidate], memory: Memory, cards: Sequence[Know
     buttons = (_button(candidate, cards) for candidate in candidates)
     offered = tuple(dict.fromkeys(button for button in buttons if button))
     if len(offered) < 2:
-        return _not_understood(memory)
+        return not_understood(memory)
     named = {candidate.card_index for candidate in candidates if candidate.intent is Intent.TOP_UP}
     none = (("again", replies.phrase("none_of_these")),)
     memory = replace(memory, offered=offered[:4] + none, shown=Do.OFFER)
@@ -201,7 +217,7 @@ def on_speech(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) 
     if heard.decision is Decision.CHOOSE:
         return _offer(heard.choices, memory, cards)
     if heard.decision is not Decision.ACCEPT or heard.intent is Intent.NONE:
-        return _not_understood(memory)
+        return not_understood(memory)
     if heard.intent in _PLAIN:
         return _shown(_PLAIN[heard.intent], memory)
     if heard.intent in (Intent.TOP_UP, Intent.SELECT_CARD):
@@ -218,7 +234,7 @@ def on_speech(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) 
 def _top_up(memory: Memory, heard: Understanding, cards: Sequence[KnownCard]) -> Move:
     card_id, understood = _card_named(heard.card_index, heard.card_words, cards)
     if not understood:
-        return _not_understood(memory)
+        return not_understood(memory)
     if heard.intent is Intent.TOP_UP and memory.state is State.HOME:
         memory = Memory(failures=memory.failures)  # a new wish starts a new form
     if card_id is not None or heard.card_words:
@@ -262,7 +278,7 @@ def on_choice(memory: Memory, choice: str, cards: Sequence[KnownCard]) -> Move:
     if name == "confirm":
         return Move(Do.SHOW_ORDER, memory) if memory.order_id else _shown(Do.NOTHING_TO_CONFIRM, memory)
     if name == "again":
-        return _not_understood(memory)
+        return not_understood(memory)
     simple = {
         "home": lambda: _shown(Do.HOME, memory),
         "bind_card": lambda: _shown(Do.BIND_CARD, memory),

@@ -68,6 +68,7 @@ class Lexicon:
     not_that: str
     begs: str
     moves: tuple[str, ...]
+    somebody: str
 
 
 @cache
@@ -91,6 +92,7 @@ def lexicon(dialect: str = "mandarin") -> Lexicon:
         not_that=marks["not_that"],
         begs=marks["begs"],
         moves=tuple(marks["moves"].split()),
+        somebody=marks["somebody"],
     )
 
 

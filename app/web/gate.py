@@ -33,6 +33,7 @@ _ASKS_OTHERS = (
     "/api/v1/conversation/",
     "/api/v1/cards",
     "/api/v1/elders/",
+    "/api/v1/pay-requests/",  # withdrawing one asks WeChat first
     "/api/v1/sessions",
     "/api/v1/me/phone",
     "/sandbox/",

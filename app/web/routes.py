@@ -13,13 +13,16 @@ from app.web import (
     elders,
     family,
     faults,
+    history,
     identity,
     me,
     ops,
     orders,
     page,
+    pay_requests,
     sandbox_phone,
     sessions,
+    standing_orders,
     subscriptions,
 )
 
@@ -37,6 +40,9 @@ STORIES = (
     callbacks,
     ops,
     page,
+    history,  # f4
+    pay_requests,  # f4
+    standing_orders,  # f4
 )
 
 

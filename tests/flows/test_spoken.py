@@ -12,6 +12,7 @@ from app.domain.clock import FakeClock
 from app.providers.speech_pool import SpeechPool
 from app.voice import command_characters
 from tests.conftest import database_url
+from tests.flows.family_ground import a_family
 from tests.providers.recordings import FIFTY_YUAN, SPEECH, noise, silence, wav
 from tests.providers.speech_models import whisper_dir
 from tests.world import Phone, World, a_key, running_world
@@ -149,8 +150,18 @@ def test_another_sum_while_confirming_is_read_back_and_the_old_order_is_over(wor
 def test_balance_and_asking_the_family_work_by_voice_and_open_no_order(world: World) -> None:
     elder = world.elder()
     assert "卡里有" in heard(elder, BALANCE)["screen"]["title"]
-    assert heard(elder, ASK_MY_DAUGHTER)["screen"]["title"] == "请家人帮忙"
+    assert heard(elder, ASK_MY_DAUGHTER)["screen"]["title"] == "先请一位家人"
     assert elder.ok("GET", "/api/v1/orders")["orders"] == []
+
+
+def test_asking_the_daughter_by_voice_is_read_back_and_sent_with_one_touch(world: World) -> None:
+    family = a_family(world, "女儿", "儿子")
+    read_back = heard(family.elder, ASK_MY_DAUGHTER)["screen"]
+    assert read_back["say"].startswith("请女儿给羊城通") and "充五十元" in read_back["say"]
+    assert family.asked_of("女儿") == []  # a word alone asks nobody
+    sent = family.elder.tap(read_back["choices"][0]["id"])["screen"]
+    assert "已经告诉女儿了" in sent["say"] and len(family.asked_of("女儿")) == 1
+    assert family.elder.ok("GET", "/api/v1/orders")["orders"] == []
 
 
 def test_a_recording_without_speech_asks_again_and_loses_nothing(world: World) -> None:

@@ -16,7 +16,10 @@ import pytest
 import requests
 from werkzeug.routing import Rule
 
-from app.domain.clock import FakeClock
+from app.domain.clock import FakeClock, business_day
+from app.domain.family import Role
+from app.flows import login
+from app.store import relatives
 from tests import proof
 from tests.conftest import database_url
 from tests.flows.test_identity_check import ELDERS_PHONE, bound, checked, with_phone
@@ -32,8 +35,24 @@ SHARED = {
     "elders.open_order": {"relative"},
     "elders.leave_elder": {"relative"},  # a tie has two ends, and either may end it
 }
+SHARED |= {  # f4: a relative with the role may be asked, and make proposals to themselves
+    "pay_requests.show": {"relative"},
+    "pay_requests.accept": {"relative"},
+    "pay_requests.decline": {"relative"},
+    "standing_orders.make": {"relative"},
+    "standing_orders.end": {"relative"},
+    "standing_orders.accept": {"relative"},
+    "standing_orders.decline": {"relative"},
+}
 NOT_FOR_THE_ELDER = {"identity.answer_request", "family.confirm_relative"}
 NOT_FOR_THE_ELDER |= {"elders.show_elder", "elders.open_order", "elders.leave_elder"}  # nobody is their own
+NOT_FOR_THE_ELDER |= {  # f4: only who pays says yes or no; nobody asks themselves
+    "pay_requests.accept",
+    "pay_requests.decline",
+    "standing_orders.make",
+    "standing_orders.accept",
+    "standing_orders.decline",
+}
 ENDS_THE_SESSION = {"sessions.end_session", "me.end_session", "me.end_other_sessions", "me.erase"}
 
 
@@ -47,6 +66,7 @@ class Everybody:
     """One elder with an order in its check, and all who might ask about it."""
 
     def __init__(self, world: World) -> None:
+        self.world = world
         self.elder = with_phone(world, world.elder("wang"), ELDERS_PHONE)
         self.relative = bound(world, self.elder, roles=["pay", "balance", "alerts", "assist"])
         world.clock.tick(hours=25)
@@ -58,7 +78,11 @@ class Everybody:
         self.session_id = self.elder.ok("GET", "/api/v1/me/sessions")["sessions"][0]["id"]
         self.elder_id = self.relative.ok("GET", "/api/v1/relatives")["elders"][0]["user_id"]
         self.relative_id = self.elder.ok("GET", "/api/v1/relatives")["relatives"][0]["user_id"]
+        self.asked()
         self.secrets = {
+            self.request_id,
+            self.standing_id,
+            self.proposal_id,
             self.page["order"]["id"],
             self.elder.cards[0],
             self.session_id,
@@ -66,6 +90,22 @@ class Everybody:
             ELDERS_PHONE,
             "3104870300000000001",
         }
+
+    def asked(self) -> None:
+        """f4: the elder asks the relative to pay, and the relative has a standing order with a proposal."""
+        relative_id = login.authenticate(self.world.deps, self.relative.token).user_id
+        with self.world.deps.database.write() as tx:
+            relatives.change(tx, self.elder_id, relative_id, {"roles": frozenset(Role)})
+        self.wish = {"relative_id": relative_id, "card_id": self.elder.cards[0], "amount_fen": 5000}
+        asked = self.elder.ok("POST", "/api/v1/pay-requests", {**self.wish, "client_key": "authorisation-3"})
+        self.request_id = asked["request"]["id"]
+        self.standing = {"elder_id": self.elder_id, "card_id": self.elder.cards[0], "kind": "monthly"}
+        today = business_day(self.world.clock.now()).day
+        self.standing |= {"amount_fen": 5000, "month_ceiling_fen": 5000, "day_of_month": today}
+        made = self.relative.ok("POST", "/api/v1/standing-orders", self.standing)
+        self.standing_id = made["standing_order"]["id"]
+        (waiting,) = self.relative.ok("GET", "/api/v1/proposals")["proposals"]
+        self.proposal_id = waiting["proposal"]["id"]
 
     def address(self, rule: str) -> str:
         """The route with the elder's own things in its places."""
@@ -75,6 +115,9 @@ class Everybody:
             "relative_id": self.relative_id,
             "elder_id": self.elder_id,
             "purpose": "face",
+            "request_id": self.request_id,
+            "standing_id": self.standing_id,
+            "proposal_id": self.proposal_id,
         }
         return re.sub(r"<(\w+)>", lambda found: values[found[1]], rule)
 
@@ -111,6 +154,11 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
         "identity.answer_phone": {"phone": "13900000009", "code": "000000"},
         "identity.lower_limits": {"single_fen": 10_000, "day_fen": 20_000},
         "family.accept_invite": {"code": "00000000"},
+        "pay_requests.ask": {**everybody.wish, "client_key": "authorisation-4"},
+        "pay_requests.accept": {},
+        "pay_requests.decline": {"reason": "enough"},
+        "standing_orders.make": everybody.standing,
+        "standing_orders.accept": {},
         "cards.bind": {"card_number": "3104870300000000003"},
         "me.give_consent": {"purpose": "face", "version": 2},
         "me.erase": {},
@@ -119,7 +167,8 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
 
 
 def named_by_body(endpoint: str) -> bool:
-    return endpoint in ("orders.open_order", "conversation.take_turn")
+    names = ("orders.open_order", "conversation.take_turn", "pay_requests.ask", "standing_orders.make")
+    return endpoint in names
 
 
 def ask(world: World, who: Phone, method: str, address: str, body: Any, endpoint: str) -> requests.Response:
@@ -147,7 +196,16 @@ def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig
             tried += 1
             where = f"{role}: {method} {address} -> {answer.status_code} {answer.text[:200]}"
             assert answer.status_code < 500 or answer.json()["code"] != "internal_error", where
-            names_theirs = bool({"order_id", "session_id", "relative_id", "elder_id"} & rule.arguments)
+            named = {
+                "order_id",
+                "session_id",
+                "relative_id",
+                "elder_id",
+                "request_id",
+                "standing_id",
+                "proposal_id",
+            }
+            names_theirs = bool(named & rule.arguments)
             _judged(role, rule.endpoint, names_theirs, answer, everybody, where)
     proof.record(pytestconfig, "authorisation", {"pairs of role and route": tried, f"of {role}": tried})
 
@@ -170,7 +228,8 @@ def _judged(
         assert answer.status_code != 404, where
     if role != "elder":
         seen = {secret for secret in everybody.secrets if secret in answer.text}
-        shown = {everybody.elder_id, everybody.elder.cards[0], everybody.page["order"]["id"]}
-        may_see = shown if role == "relative" else set()
+        asked = {everybody.request_id, everybody.standing_id, everybody.proposal_id}
+        shared = {everybody.elder_id, everybody.page["order"]["id"], *asked, everybody.elder.cards[0]}
+        may_see = shared if role == "relative" else set()
         assert seen <= may_see, f"{where} tells {seen}"
         json.loads(answer.text or "{}")

@@ -200,6 +200,53 @@ NAMES: dict[str, list[Ask]] = {
 }
 
 
+# --- f4: the family is asked to pay ---
+NOBODYS = "01JD0000000000000000000000"
+NO_REQUEST, NO_PROPOSAL = (404, "request_not_found"), (404, "proposal_not_found")
+
+
+def family_path(start: str, end: str = "") -> Callable[[Belongings], str]:
+    return lambda _: f"/api/v1/{start}_{NOBODYS}{end}"  # whose they are: tests/rules/test_authorisation.py
+
+
+def standing(theirs: Belongings) -> dict[str, Any]:
+    body = {"elder_id": theirs.user_id, "card_id": theirs.card_id, "kind": "monthly", "day_of_month": 1}
+    return {**body, "amount_fen": 5000, "month_ceiling_fen": 5000}
+
+
+NAMES |= {
+    "history.tell": [],  # `before` only bounds one's own history: tests/flows/test_told_history.py
+    "pay_requests.list_requests": [],
+    "pay_requests.ask": [
+        Ask(
+            lambda _: "/api/v1/pay-requests",
+            lambda theirs: {
+                "relative_id": theirs.user_id,
+                "card_id": theirs.card_id,
+                "amount_fen": 5000,
+                "client_key": a_key(),
+            },
+            NO_CARD,
+        )
+    ],
+    "pay_requests.show": [Ask(family_path("pay-requests/prq"), lambda _: None, NO_REQUEST)],
+    "pay_requests.withdraw": [Ask(family_path("pay-requests/prq"), lambda _: None, NO_REQUEST)],
+    "pay_requests.accept": [Ask(family_path("pay-requests/prq", "/yes"), lambda _: {}, NO_REQUEST)],
+    "pay_requests.decline": [
+        Ask(family_path("pay-requests/prq", "/no"), lambda _: {"reason": "enough"}, NO_REQUEST)
+    ],
+    "standing_orders.list_all": [],
+    "standing_orders.make": [Ask(lambda _: "/api/v1/standing-orders", standing, NO_RELATIVE)],
+    "standing_orders.end": [
+        Ask(family_path("standing-orders/sto"), lambda _: None, (404, "standing_not_found"))
+    ],
+    "standing_orders.list_proposals": [],
+    "standing_orders.accept": [Ask(family_path("proposals/prp", "/yes"), lambda _: {}, NO_PROPOSAL)],
+    "standing_orders.decline": [Ask(family_path("proposals/prp", "/no"), lambda _: None, NO_PROPOSAL)],
+}
+# --- end of f4 ---
+
+
 @pytest.fixture
 def world(request: pytest.FixtureRequest, tmp_path: Path, clock: FakeClock) -> Iterator[World]:
     with running_world(tmp_path, database_url(request, "sqlite", tmp_path), clock) as found:

@@ -32,12 +32,18 @@ FACTS = dict.fromkeys(
         "count",
         "kind",
         "hour",
+        # f4
+        *("year", "part", "when", "sentence", "relative", "low"),
     ),
     "五",
 )
 
 
-@pytest.mark.parametrize("key", replies.templates()["phrases"])
+# Deeds have facts of their own: tests/flows/test_told_history.py says every kind of them.
+PLAIN = [key for key in replies.templates()["phrases"] if not key.startswith("deed_")]
+
+
+@pytest.mark.parametrize("key", PLAIN)
 def test_every_phrase_takes_the_facts_we_have_and_can_be_read_aloud(key: str) -> None:
     said_aloud = replies.phrase(key, **FACTS)
     assert said_aloud and not set(said_aloud) & set("{}<>[]|\\/_#*@")

@@ -25,7 +25,7 @@ class PayRequest(db.Model):  # type: ignore[name-defined,misc]
     card_id: Mapped[str] = mapped_column(ID, ForeignKey("cards.id"))
     amount_fen: Mapped[int] = mapped_column(BigInteger)
     client_key: Mapped[str] = mapped_column(String(64))
-    state: Mapped[str] = mapped_column(String(16))  # asking | accepted | declined | unanswered | withdrawn
+    state: Mapped[str] = mapped_column(String(16))  # domain/pay_requests.py State
     opened_at: Mapped[datetime] = mapped_column(Moment)
     next_at: Mapped[datetime] = mapped_column(Moment)  # when the next relative is asked, or nobody is left
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
@@ -41,7 +41,7 @@ class PayRequestAsk(db.Model):  # type: ignore[name-defined,misc]
     position: Mapped[int] = mapped_column(Integer)  # 1 is asked first
     asked_at: Mapped[datetime | None] = mapped_column(Moment)  # None: their turn has not come
     answered_at: Mapped[datetime | None] = mapped_column(Moment)
-    answer: Mapped[str | None] = mapped_column(String(16))  # yes | no
+    answer: Mapped[str | None] = mapped_column(String(16))  # yes | no | lapsed
     reason: Mapped[str | None] = mapped_column(String(64))
 
 
