@@ -29,7 +29,7 @@ from tests.world import World
 HISTORY = "/api/v1/me/history"
 KINDS = sorted(key for key in replies.templates()["phrases"] if key.startswith("deed_"))
 ELDER, DAUGHTER, STRANGER = (new_id(Kind.USER) for _ in range(3))
-CARD = Card(new_id(Kind.CARD), ELDER, "3104870300000000001", "guangzhou", CardMode.ACCOUNT, True, None, 1)
+CARD = Card(new_id(Kind.CARD), ELDER, None, "31048703", "0001", "guangzhou", CardMode.ACCOUNT, True, None, 1)
 KNOWN = Known(ELDER, {DAUGHTER: "女儿"}, {CARD.id: CARD})
 
 
