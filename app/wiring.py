@@ -31,6 +31,7 @@ from app.flows import trouble
 from app.flows.channels import breakers
 from app.flows.deps import Deps
 from app.jobs.worker import Hints
+from app.live.application import LiveHelp
 from app.ports import Clock
 from app.providers.bank_check_gateway import BankCheckGateway
 from app.providers.barcode import ZxingBarcodes
@@ -83,6 +84,13 @@ def application(settings: Settings | None, deps: Deps | None, clock: Clock | Non
     at_once, waiting = deps.settings.requests_at_once, deps.settings.requests_waiting
     app.wsgi_app = Gate(app.wsgi_app, at_once, waiting)  # type: ignore[method-assign]
     return app
+
+
+def live_application(settings: Settings | None = None) -> LiveHelp:
+    """Build the application of help sessions' streams, from what `settings` ask for."""
+    settings = settings or Settings.from_env()
+    log_as_json(settings.log_level)
+    return LiveHelp(build_deps(settings))
 
 
 def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select, update
 from app.domain.family import AGREED, Role
 from app.domain.identity import MOST_RELATIVES
 from app.errors import AppError
-from app.store import models
+from app.store import bell, models
 from app.store.upsert import dialect_insert
 
 _relatives = models.metadata.tables["relatives"]
@@ -53,7 +53,7 @@ def _from(row: Any) -> Relative:
     return Relative(**{**values, "roles": frozenset(Role(role) for role in values["roles"])})
 
 
-def _tie(elder_id: str, relative_id: str) -> Any:
+def _tie(elder_id: Any, relative_id: Any) -> Any:
     return (_relatives.c.elder_id == elder_id) & (_relatives.c.relative_id == relative_id)
 
 
@@ -103,6 +103,7 @@ def _changed(tx: Connection, elder_id: str, relative_id: str, state: str, values
     row = tx.execute(mine.values(**values).returning(*_columns)).first()
     if row is None:
         raise AppError("relative_not_found")
+    bell.ring_for_tie(tx, elder_id, relative_id)
     return _from(row)
 
 
@@ -113,7 +114,9 @@ def _sorted(roles: frozenset[Role]) -> list[str]:
 def end(tx: Connection, elder_id: str, relative_id: str, now: datetime) -> bool:
     """Either side ends it, at once. False when there was nothing to end."""
     ended = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.state != ENDED)
-    return tx.execute(ended.values(state=ENDED, ended_at=now)).rowcount == 1
+    changed = tx.execute(ended.values(state=ENDED, ended_at=now)).rowcount == 1
+    bell.ring_for_tie(tx, elder_id, relative_id)
+    return changed
 
 
 def lock(tx: Connection, elder_id: str) -> None:
@@ -138,3 +141,12 @@ def of_relative(tx: Connection, relative_id: str) -> list[Relative]:
     """Whom this person looks after, by id: bound ties, live or not."""
     statement = select(*_columns).where(_relatives.c.relative_id == relative_id, _relatives.c.state == BOUND)
     return [_from(row) for row in tx.execute(statement.order_by(_relatives.c.elder_id))]
+
+
+def of_open_help(tx: Connection) -> dict[tuple[str, str], Relative]:
+    """The ties behind all open help sessions, by (elder, relative)."""
+    help_sessions = models.metadata.tables["help_sessions"]
+    theirs = _tie(help_sessions.c.elder_id, help_sessions.c.relative_id)
+    statement = select(*_columns).join(help_sessions, theirs).where(help_sessions.c.state == "open")
+    ties = [_from(row) for row in tx.execute(statement)]
+    return {(tie.elder_id, tie.relative_id): tie for tie in ties}

@@ -11,6 +11,8 @@ from app.web import (
     conversation,
     edge,
     faults,
+    help,
+    help_screens,
     identity,
     me,
     ops,
@@ -29,6 +31,7 @@ STORIES = (
     cards,
     orders,
     checks,
+    help,
     subscriptions,
     callbacks,
     ops,
@@ -40,6 +43,7 @@ def install(app: APIFlask, sandbox_url: str | None) -> None:
     """Register every blueprint, the edge around them and the rendering of faults."""
     edge.install(app)
     faults.install(app)
+    help_screens.install(app)
     for story in STORIES:
         app.register_blueprint(story.bp)
     if sandbox_url is not None:
