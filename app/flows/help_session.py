@@ -90,17 +90,13 @@ def ask(deps: Deps, actor: Actor, relative_id: str) -> HelpView:
     AppError relative_not_found for anybody who may not assist this elder, help_already_open, too_many_tries.
     """
     now = deps.clock.now()
-    with deps.database.read() as tx:
-        tie = _assisting(tx, actor.user_id, relative_id, now)
-        again = _asked_for(tx, actor.user_id, relative_id, now)
-    if again is not None:
-        return _view(deps, Seat(again, Side.ELDER, tie))
-    rates.spend(deps, f"help:{actor.user_id}", SESSIONS_A_DAY, timedelta(days=1))
     with deps.database.write() as tx:
         relatives.lock(tx, actor.user_id)  # two taps at once are one session
-        _end_what_is_over(deps, tx, actor.user_id, now)
+        tie = _assisting(tx, actor.user_id, relative_id, now)
         asked = _asked_for(tx, actor.user_id, relative_id, now)
-        asked = asked or help_rows.ask(tx, actor.user_id, relative_id, now, now + TIME_TO_OPEN)
+        if asked is None:
+            _make_room(tx, actor.user_id, now)
+            asked = help_rows.ask(tx, actor.user_id, relative_id, now, now + TIME_TO_OPEN)
     return _view(deps, Seat(asked, Side.ELDER, tie))
 
 
@@ -120,15 +116,19 @@ def _asked_for(tx: Connection, elder_id: str, relative_id: str, now: datetime) -
     return None
 
 
-def _end_what_is_over(deps: Deps, tx: Connection, elder_id: str, now: datetime) -> None:
-    """Make room for one more. AppError help_already_open when one really is."""
+def _make_room(tx: Connection, elder_id: str, now: datetime) -> None:
+    """For one more session of this elder: what is over, or was not granted, is written down as ended.
+    AppError help_already_open, too_many_tries."""
+    begin, end_of_day = rates.window_of(now, timedelta(days=1))
+    if help_rows.asked_since(tx, elder_id, begin) >= SESSIONS_A_DAY:
+        rest = end_of_day - now
+        raise AppError("too_many_tries", when=rates.come_back(rest), after_seconds=int(rest.total_seconds()))
     for each in help_rows.running(tx, elder_id):
-        if each.elder_id != elder_id:
-            continue
-        over = why_over(each, relatives.find(tx, each.elder_id, each.relative_id), now)
-        if each.state == State.OPEN.value and over is None:
-            raise AppError("help_already_open")
-        write_end(tx, each, over or EndedBy.ELDER, None, now)
+        if each.elder_id == elder_id:
+            over = why_over(each, relatives.find(tx, each.elder_id, each.relative_id), now)
+            if each.state == State.OPEN.value and over is None:
+                raise AppError("help_already_open")
+            write_end(tx, each, over or EndedBy.ELDER, None, now)
 
 
 def say_yes(deps: Deps, actor: Actor, session_id: str, clip: Clip) -> HelpView:

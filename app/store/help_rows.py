@@ -73,6 +73,12 @@ def running(tx: Connection, user_id: str) -> list[HelpSession]:
     return [HelpSession(**row._mapping) for row in tx.execute(statement.order_by(_sessions.c.id))]
 
 
+def asked_since(tx: Connection, elder_id: str, since: datetime) -> int:
+    """How many sessions an elder asked for from `since` on."""
+    mine = (_sessions.c.elder_id == elder_id) & (_sessions.c.asked_at >= since)
+    return int(tx.execute(select(func.count()).where(mine)).scalar_one())
+
+
 def change(tx: Connection, session_id: str, state: State, values: Mapping[str, Any]) -> HelpSession | None:
     """Compare-and-set: None when the session is not in `state` any more."""
     mine = update(_sessions).where(_sessions.c.id == session_id, _sessions.c.state == state.value)
