@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -16,11 +16,11 @@ from granian.server.embed import Server
 
 from app.domain.family import Role
 from app.domain.help import State
+from app.flows.deps import Deps
 from app.live.application import LiveHelp
 from app.store import help_rows, relatives
 from app.store.database import Database
 from tests.flows.test_identity_check import bound
-from tests.live import free_port
 from tests.world import Phone, World
 
 PATIENCE_SECONDS = 20.0
@@ -144,32 +144,23 @@ class Following:
 
 
 @contextmanager
-def live_server(world: World) -> Iterator[World]:
-    """The real application of the streams on a real port, with the clock of this world. The world it yields
-    is the same, with addresses that lead there."""
-    port = free_port()
-    application, started = LiveHelp(world.deps), threading.Event()
-    server = Server(application, port=port, interface="asgi", log_enabled=False, websockets=False)
+def live_server(deps: Deps, port: int) -> Iterator[None]:
+    """The real application of the streams on a real port of this machine, with the clock of `deps`."""
+    server = Server(LiveHelp(deps), port=port, interface="asgi", log_enabled=False, websockets=False)
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
-        started.set()
         await server.serve()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
-    started.wait(PATIENCE_SECONDS)
-    address = f"http://127.0.0.1:{port}"
-    _until_answering(address)
-    settings = replace(world.deps.settings, live_url=address)
-    world.app.extensions["anxin"] = replace(world.deps, settings=settings)
     try:
-        yield world
+        _until_answering(f"http://127.0.0.1:{port}")
+        yield
     finally:
         loops[0].call_soon_threadsafe(server.stop)
         thread.join(PATIENCE_SECONDS)
-        world.app.extensions["anxin"] = world.deps
 
 
 def _until_answering(address: str) -> None:

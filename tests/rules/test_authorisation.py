@@ -19,6 +19,7 @@ from app.domain.clock import FakeClock
 from tests import proof
 from tests.conftest import database_url
 from tests.flows.test_identity_check import ELDERS_PHONE, bound, checked, with_phone
+from tests.helping import granted
 from tests.rules.test_routes import PUBLIC
 from tests.world import Phone, World, running_world
 
@@ -27,8 +28,17 @@ ROLES = ("elder", "relative", "stranger", "operator", "nobody")
 SHARED = {
     "identity.answer_request": {"relative"},  # the elder asked for exactly this one's word
     "identity.end_relative": {"relative"},  # a tie has two ends, and either may end it
+    # The elder let this one help for ten minutes; what a relative does in it, no elder does.
+    "help.show": {"relative"},
+    "help.end": {"relative"},
+    "help.ticket": {"relative"},
+    "help.point": {"relative"},
+    "help.say": {"relative"},
+    "help.prepare": {"relative"},
 }
+HELPING = {"help.point", "help.say", "help.prepare"}
 NOT_FOR_THE_ELDER = {"identity.answer_request", "identity.end_relative", "identity.confirm_relative"}
+NOT_FOR_THE_ELDER |= HELPING | {"help.say_yes"}  # yes was said already
 ENDS_THE_SESSION = {"sessions.end_session", "me.end_session", "me.end_other_sessions", "me.erase"}
 
 
@@ -50,6 +60,7 @@ class Everybody:
         self.stranger = world.elder("li", "3104870300000000002")
         self.operator = world.phone("operator")
         self.nobody = Phone(world.base_url, "nobody")
+        self.help = granted(world.deps.database, self.elder, self.relative)
         self.session_id = self.elder.ok("GET", "/api/v1/me/sessions")["sessions"][0]["id"]
         self.elder_id = self.relative.ok("GET", "/api/v1/relatives")["elders"][0]["user_id"]
         self.secrets = {
@@ -67,6 +78,7 @@ class Everybody:
             "order_id": self.page["order"]["id"],
             "session_id": self.session_id,
             "relative_id": self.elder_id,
+            "help_id": self.help.id,
             "purpose": "face",
         }
         return re.sub(r"<(\w+)>", lambda found: values[found[1]], rule)
@@ -100,6 +112,15 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
         "cards.bind": {"card_number": "3104870300000000003"},
         "me.give_consent": {"purpose": "face", "version": 1},
         "me.erase": {},
+        "help.ask": {"relative_id": everybody.help.relative_id},
+        "help.point": {"screen": 1, "choice": 1},
+        "help.say": {"text": "好"},
+        "help.prepare": {
+            "card_id": everybody.elder.cards[0],
+            "amount_fen": 5000,
+            "method": "wechat_balance",
+            "client_key": "authorisation-3",
+        },
         "subscriptions.accept": {"accepted": []},
     }.get(endpoint)
 
@@ -117,6 +138,8 @@ def ask(world: World, who: Phone, method: str, address: str, body: Any, endpoint
             "files": [(field, (f"{n}.jpg", b"no picture")) for n in range(3)],
             "data": {"challenge_id": "chl_1", "nonce": "n"},
         }
+    if endpoint == "help.say_yes":
+        options = {"files": {"audio": ("clip", b"no sound")}}
     return requests.request(method, world.base_url + address, headers=headers, timeout=20, **options)
 
 
@@ -124,7 +147,9 @@ def ask(world: World, who: Phone, method: str, address: str, body: Any, endpoint
 def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig: pytest.Config) -> None:
     everybody = Everybody(world)
     tried = 0
-    for rule in sorted(world.app.url_map.iter_rules(), key=lambda rule: rule.rule):
+    for rule in sorted(
+        world.app.url_map.iter_rules(), key=lambda rule: (rule.endpoint == "help.end", rule.rule)
+    ):
         if rule.endpoint in PUBLIC or (role != "nobody" and rule.endpoint in ENDS_THE_SESSION):
             continue
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
@@ -133,7 +158,7 @@ def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig
             tried += 1
             where = f"{role}: {method} {address} -> {answer.status_code} {answer.text[:200]}"
             assert answer.status_code < 500 or answer.json()["code"] != "internal_error", where
-            names_theirs = bool({"order_id", "session_id", "relative_id"} & rule.arguments)
+            names_theirs = bool({"order_id", "session_id", "relative_id", "help_id"} & rule.arguments)
             _judged(role, rule.endpoint, names_theirs, answer, everybody, where)
     proof.record(pytestconfig, "authorisation", {"pairs of role and route": tried, f"of {role}": tried})
 
@@ -153,5 +178,6 @@ def _judged(
     if role != "elder":
         seen = {secret for secret in everybody.secrets if secret in answer.text}
         may_see = {everybody.elder_id, everybody.page["order"]["id"]} if role == "relative" else set()
+        may_see |= {everybody.elder.cards[0]} if (role, endpoint) == ("relative", "help.show") else set()
         assert seen <= may_see, f"{where} tells {seen}"
         json.loads(answer.text or "{}")

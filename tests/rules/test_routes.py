@@ -16,6 +16,8 @@ from app.domain.clock import FakeClock
 from app.flows import login
 from app.store import orders
 from tests.conftest import database_url
+from tests.flows.test_identity_check import bound
+from tests.helping import granted
 from tests.world import Phone, World, a_key, running_world
 
 # Who may come in without a session, and why. Anything else must ask for one.
@@ -46,6 +48,7 @@ class Belongings:
     conversation_id: str
     session_id: str
     user_id: str
+    help_id: str
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,14 @@ def turn(answer: tuple[int, str], choice: str = "home", **more: str) -> Ask:
     return Ask(lambda _: "/api/v1/conversation/turns", body, answer)
 
 
+def help_path(end: str = "") -> Callable[[Belongings], str]:
+    return lambda theirs: f"/api/v1/help/{theirs.help_id}{end}"
+
+
 NO_ORDER, NO_CARD = (404, "order_not_found"), (404, "card_not_found")
 NO_SESSION = (404, "session_not_found")
 NO_RELATIVE = (404, "relative_not_found")
+NO_HELP = (404, "help_not_found")
 # Every route behind a session, with each way it takes an id. A new route must be put here.
 NAMES: dict[str, list[Ask]] = {
     "sessions.end_session": [],
@@ -168,6 +176,29 @@ NAMES: dict[str, list[Ask]] = {
             lambda theirs: f"/api/v1/co-confirmations/{theirs.order['id']}",
             lambda _: {"yes": True},
             (404, "request_not_found"),
+        )
+    ],
+    # --- help from afar ---
+    "help.list_sessions": [],
+    "help.ask": [Ask(lambda _: "/api/v1/help", lambda theirs: {"relative_id": theirs.user_id}, NO_RELATIVE)],
+    "help.show": [Ask(help_path(), lambda _: None, NO_HELP)],
+    "help.say_yes": [Ask(help_path("/spoken"), lambda _: None, (422, "audio_empty"))],  # and with a clip:
+    # tests/rules/test_authorisation.py
+    "help.touch": [Ask(help_path("/open"), lambda _: None, NO_HELP)],
+    "help.end": [Ask(help_path("/end"), lambda _: None, NO_HELP)],
+    "help.ticket": [Ask(help_path("/ticket"), lambda _: None, NO_HELP)],
+    "help.point": [Ask(help_path("/point"), lambda _: {"screen": 1, "choice": 1}, NO_HELP)],
+    "help.say": [Ask(help_path("/messages"), lambda _: {"text": "x"}, NO_HELP)],
+    "help.prepare": [
+        Ask(
+            help_path("/forms"),
+            lambda theirs: {
+                "card_id": theirs.card_id,
+                "amount_fen": 5000,
+                "method": "wechat_balance",
+                "client_key": a_key(),
+            },
+            NO_HELP,
         )
     ],
 }
@@ -309,13 +340,16 @@ def test_what_belongs_to_somebody_else_is_as_unknown_as_nothing(world: World, en
     session_id = owner.ok("GET", "/api/v1/me/sessions")["sessions"][0]["id"]
     with world.deps.database.read() as tx:
         user_id = orders.get(tx, order["id"]).user_id
-    theirs = Belongings(owner.cards[0], order, turn_of_theirs["conversation_id"], session_id, user_id)
+    help_id = granted(world.deps.database, owner, bound(world, owner)).id
+    talk = turn_of_theirs["conversation_id"]
+    theirs = Belongings(owner.cards[0], order, talk, session_id, user_id, help_id)
     nobodys = Belongings(
         "crd_01JD0000000000000000000000",
         {**order, "id": "ord_01JD0000000000000000000000"},
         "cnv_01JD0000000000000000000000",
         "ses_01JD0000000000000000000000",
         "usr_01JD0000000000000000000000",
+        "hlp_01JD0000000000000000000000",
     )
     stranger = world.elder("li", "3104870300000000002")
     (method,) = next(rule.methods for rule in rules(world) if rule.endpoint == endpoint) - {"HEAD", "OPTIONS"}
