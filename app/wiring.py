@@ -41,6 +41,7 @@ from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create
 from app.providers.signed_gateway import GatewayConfig
 from app.providers.sms_gateway import SmsGateway
 from app.providers.speech_pool import SpeechPool
+from app.providers.streams import LiveStreams
 from app.providers.vault import Sm4Vault
 from app.providers.wechat import WeChatApi
 from app.providers.wechat_face import WeChatFace
@@ -129,6 +130,7 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         faces=_face_pool(settings.face),
         barcodes=ZxingBarcodes(),
         vault=Sm4Vault(settings.vault.keys, settings.vault.lookup_key),
+        streams=LiveStreams(settings.live_url),
         nudge=Hints(settings.data_dir).nudge,
     )
     return deps

@@ -202,9 +202,12 @@ def _house(folder: Path, address: str) -> Iterator[tuple[House, Settings]]:
     house = House(folder, free_port(), free_port(), env, WEB_WORKERS, live_workers=LIVE_WORKERS)
     settings = Settings.from_env({**env, "ANXIN_DATA_DIR": str(folder)})
     try:
-        for name, url in (("server", house.base_url), ("live", house.live_url)):
+        for name, url in (
+            ("server", f"{house.base_url}/healthz"),
+            ("live", f"{house.live_url}/live/healthz"),
+        ):
             house.start(name)
-            house.wait_for(name, f"{url}/healthz")
+            house.wait_for(name, url)
         yield house, settings
     finally:
         house.stop()

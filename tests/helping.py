@@ -167,7 +167,7 @@ def _until_answering(address: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         try:
-            requests.get(f"{address}/healthz", timeout=1)
+            requests.get(f"{address}/live/healthz", timeout=1)
             return
         except requests.RequestException:
             time.sleep(0.05)

@@ -132,7 +132,7 @@ class House:
         self.start("live")
         self.wait_for("sandbox", f"{self.sandbox_url}/healthz")
         self.wait_for("server", f"{self.base_url}/healthz")
-        self.wait_for("live", f"{self.live_url}/healthz")
+        self.wait_for("live", f"{self.live_url}/live/healthz")
 
     def wait_for(self, name: str, url: str) -> None:
         """Poll until the process answers. NotStarted when it ends or stays silent."""

@@ -91,13 +91,11 @@ def shown(deps: Deps, actor: Actor, session_id: str, screen: Mapping[str, Any]) 
     """
     now, description = deps.clock.now(), describe(screen)
     try:
-        with deps.database.read() as tx:
-            before = help_rows.newest(tx, session_id, EventKind.SCREEN)
-        if before is not None and before.body == description:
-            return
         with deps.database.write() as tx:
             found = open_seat(tx, actor, session_id, now, Side.ELDER)
-            _written(deps, tx, found, EventKind.SCREEN, description)
+            before = help_rows.newest(tx, session_id, EventKind.SCREEN)
+            if before is None or before.body != description:
+                _written(deps, tx, found, EventKind.SCREEN, description)
     except AppError:
         return  # it is over, or there are too many
     except SQLAlchemyError as fault:

@@ -29,7 +29,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ADDRESS = "/live/help/"
+ADDRESS, HEALTH = "/live/help/", "/live/healthz"
 BREATH_SECONDS = 15.0  # a comment now and then keeps proxies from closing a quiet stream
 AGAIN_MILLISECONDS = 1000  # the phone's pause before it asks for a fresh ticket
 
@@ -64,7 +64,7 @@ class LiveHelp:
         path: str = scope["path"]
         if scope["method"] != "GET":
             await self._fault(send, AppError("method_not_allowed"))
-        elif path == "/healthz":
+        elif path == HEALTH:
             health = {"status": "ok", "streams": self.hub.streams, "problem": self.hub.problem}
             await self._json(send, 200, health)
         elif path.startswith(ADDRESS):

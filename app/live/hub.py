@@ -24,6 +24,7 @@ from app.store.help_rows import HelpEvent
 
 log = logging.getLogger(__name__)
 
+MOST_STREAMS = 4  # of one session in one process: two sides, and what a bad line has not closed yet
 LOOK_SECONDS = 1.0  # between two looks at all followed sessions, whatever the bell says
 WAIT_SECONDS = 0.25  # so soon the thread hears that it shall stop
 
@@ -48,6 +49,11 @@ class Stream:
         if self.waiting:
             self.woken.set()
 
+    def end(self) -> None:
+        """Nothing more will come; what is waiting is still taken."""
+        self.over = True
+        self.woken.set()
+
     def take(self) -> list[HelpEvent]:
         """What is waiting."""
         self.woken.clear()
@@ -61,7 +67,7 @@ class Hub:
     def __init__(self, deps: Deps) -> None:
         self._deps = deps
         self._ear = ear_of(deps.database)
-        self._streams: dict[str, set[Stream]] = {}
+        self._streams: dict[str, list[Stream]] = {}  # by session, the oldest first
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="bell", daemon=True)
@@ -76,8 +82,7 @@ class Hub:
         self._stopping.set()
         for streams in self._streams.values():
             for stream in streams:
-                stream.over = True
-                stream.woken.set()
+                stream.end()
         await asyncio.to_thread(self._thread.join, 2 * WAIT_SECONDS)
 
     @property
@@ -91,20 +96,26 @@ class Hub:
         return sum(len(streams) for streams in self._streams.values())
 
     async def follow(self, session_id: str, after: int) -> Stream:
-        """Open a stream that has had the events up to the number `after`."""
+        """Open a stream that has had the events up to the number `after`. One too many ends the oldest."""
         stream = Stream(session_id, after)
-        self._streams.setdefault(session_id, set()).add(stream)  # first: what comes now is not missed
+        streams = self._streams.setdefault(session_id, [])
+        streams.append(stream)  # before reading: what comes now is not missed
+        for oldest in streams[:-MOST_STREAMS]:
+            oldest.end()
         try:
             stream.give(await asyncio.to_thread(help_live.news, self._deps, session_id, after))
         except SQLAlchemyError:
             log.warning("first read failed", extra={"session": session_id})  # the next look finds it
+        except BaseException:  # the phone hung up meanwhile
+            self.leave(stream)
+            raise
         return stream
 
     def leave(self, stream: Stream) -> None:
-        streams = self._streams.get(stream.session_id, set())
-        streams.discard(stream)
+        streams = self._streams[stream.session_id]
+        streams.remove(stream)
         if not streams:
-            self._streams.pop(stream.session_id, None)
+            del self._streams[stream.session_id]
 
     def _listen(self) -> None:
         """The thread: wait for the bell, and read."""
@@ -129,18 +140,21 @@ class Hub:
         """At all sessions at once; then read where something is new, and where it is over."""
         if followed:
             numbers = help_live.last_numbers(self._deps, followed)
-            self._read([each for each in followed if numbers.get(each, -1) != self._least(each)])
+            self._read([each for each in numbers if numbers[each] != self._least(each)])
+            self._read([each for each in followed if each not in numbers], over=True)
 
-    def _read(self, session_ids: Collection[str]) -> None:
+    def _read(self, session_ids: Collection[str], over: bool = False) -> None:
         for session_id in session_ids:
             events = help_live.news(self._deps, session_id, self._least(session_id))
-            if events and self._loop is not None:
-                self._loop.call_soon_threadsafe(self._deliver, session_id, events)
+            if (events or over) and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._deliver, session_id, events, over)
 
     def _least(self, session_id: str) -> int:
         """The last number that all streams of this session have."""
         return min((stream.last for stream in list(self._streams.get(session_id, ()))), default=0)
 
-    def _deliver(self, session_id: str, events: Sequence[HelpEvent]) -> None:
+    def _deliver(self, session_id: str, events: Sequence[HelpEvent], over: bool) -> None:
         for stream in self._streams.get(session_id, ()):
             stream.give(events)
+            if over:
+                stream.end()

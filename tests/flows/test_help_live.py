@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -137,5 +138,58 @@ def test_anything_else_is_not_there(live: World) -> None:
     assert refused(f"{base}/live/help/{'x' * 300}?ticket=y") == (404, "help_not_found")
     assert refused(f"{base}/") == (404, "not_found")
     assert requests.post(f"{base}/live/help/x", timeout=10).json()["code"] == "method_not_allowed"
-    health = requests.get(f"{base}/healthz", timeout=10).json()
-    assert health == {"status": "ok", "streams": 0, "problem": None}
+
+
+def ready(world: World) -> dict[str, Any]:
+    """What /readyz says of the streams; people are served whatever it is."""
+    answer = requests.get(f"{world.base_url}/readyz", timeout=10)
+    assert answer.status_code == 200
+    found: dict[str, Any] = next(part for part in answer.json()["parts"] if part["name"] == "streams")
+    return found
+
+
+def test_operators_hear_how_many_streams_are_open_and_whether_anybody_listens(live: World) -> None:
+    help = helped(live)
+    stream = Following(help.address(help.elder))
+    health = requests.get(f"{live.deps.settings.live_url}/live/healthz", timeout=10).json()
+    assert health == {"status": "ok", "streams": 1, "problem": None}
+    assert ready(live)["ok"]
+    stream.hang_up()
+    eventually(lambda: open_streams(live) == 0)
+
+
+def open_streams(world: World) -> int:
+    answer = requests.get(f"{world.deps.settings.live_url}/live/healthz", timeout=10)
+    return int(answer.json()["streams"])
+
+
+def eventually(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_side_that_joins_again_and_again_keeps_only_its_newest_streams(live: World) -> None:
+    help = helped(live)
+    streams = [Following(help.address(help.relative)) for _again in range(6)]
+    assert streams[0].ended.wait(10) and streams[1].ended.wait(10)
+    help.relative.ok("POST", help.path("/messages"), {"text": "好"})
+    assert streams[-1].wait_for("message")["text"] == "好"
+    assert open_streams(live) == 4
+    for stream in streams[2:]:
+        stream.hang_up()
+
+
+def test_streams_of_a_person_who_is_erased_end(live: World) -> None:
+    help = helped(live)
+    streams = both(help)
+    token = help.elder.ok("POST", "/api/v1/me/erase", {})["token"]
+    help.elder.ok("POST", "/api/v1/me/erase", {"token": token})
+    assert all(stream.ended.wait(10) for stream in streams)
+
+
+def test_without_the_streams_help_is_granted_all_the_same_and_operators_are_told(world: World) -> None:
+    help = helped(world)
+    help.relative.ok("POST", help.path("/messages"), {"text": "好"})
+    assert ready(world) == {"name": "streams", "ok": False, "detail": "no live help: not_connected"}

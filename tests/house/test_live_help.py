@@ -49,7 +49,7 @@ class Town:
             return int(tx.execute(text(_LISTENERS)).scalar_one())
 
     def problem(self) -> object:
-        return requests.get(f"{self.house.live_url}/healthz", timeout=5).json()["problem"]
+        return requests.get(f"{self.house.live_url}/live/healthz", timeout=5).json()["problem"]
 
 
 _LISTENERS = "SELECT count(*) FROM pg_stat_activity WHERE query = 'LISTEN anxin_help'"
@@ -159,7 +159,7 @@ def test_when_the_streams_die_the_api_goes_on_and_a_phone_resumes_without_loss(t
     say(help, "二")
     assert requests.get(f"{town.house.base_url}/readyz", timeout=10).json()["ready"]
     town.house.start("live")
-    town.house.wait_for("live", f"{town.house.live_url}/healthz")
+    town.house.wait_for("live", f"{town.house.live_url}/live/healthz")
     again = Following(help.address(help.elder), last=first.numbers()[-1])
     say(help, "三")
     eventually(lambda: said(first, again) == ["一", "二", "三"])
