@@ -60,6 +60,7 @@ def a_house(folder: Path) -> Iterator[House]:
 def elder(house: House, name: str) -> Phone:
     """Somebody logged in, with a card."""
     phone = Phone(house.base_url, name).log_in()
+    phone.agree()
     phone.bind()
     return phone
 

@@ -72,6 +72,12 @@ class Phone:
         self.cards.append(card_id)
         return card_id
 
+    def agree(self, purpose: str = "voice") -> None:
+        """Agree to the text in force; once is enough."""
+        told = self.ok("GET", "/api/v1/me/consents")["consents"]
+        version = next(each["version"] for each in told if each["purpose"] == purpose)
+        self.ok("POST", "/api/v1/me/consents", {"purpose": purpose, "version": version})
+
     def tap(self, choice: str, **more: Any) -> dict[str, Any]:
         """Press a button of the conversation; answers the turn."""
         return self.ok(

@@ -112,6 +112,7 @@ def tell(base_url: str, sandbox_url: str, clip: Path, console: Console) -> None:
     teller.step("logged in", phone.log_in())
     card = _bind(phone, teller)
     _accept_receipts(phone)
+    _agree_to_be_heard(phone, teller)
     screen = _speak(phone, clip, teller)
     order = screen["order"]
     paid = _confirm_and_pay(phone, sandbox_url, screen, teller)
@@ -136,6 +137,14 @@ def _accept_receipts(phone: Phone) -> None:
     template = phone.call("GET", "/api/v1/subscriptions")["templates"][0]["template_id"]
     phone.wechat("subscribe", {"person": phone.person, "template_ids": [template]})
     phone.call("POST", "/api/v1/subscriptions", json={"accepted": ["receipt"]})
+
+
+def _agree_to_be_heard(phone: Phone, teller: Teller) -> None:
+    told = phone.call("GET", "/api/v1/me/consents")["consents"]
+    voice = next(each for each in told if each["purpose"] == "voice")
+    given = {"purpose": "voice", "version": voice["version"]}
+    phone.call("POST", "/api/v1/me/consents", json=given)
+    teller.step("agreed", f"{voice['title']}  version={voice['version']}")
 
 
 def _speak(phone: Phone, clip: Path, teller: Teller) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from app.domain.consents import Purpose, texts
 from app.domain.orders import Event
 from app.domain.orders import State as OrderState
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import check_ways, checkout, views
+from app.flows import check_ways, checkout, consents, views
 from app.flows.deps import Deps
 from app.ports import Clip, Refused, Unavailable, Unknown
 from app.store import cards, conversations, orders
@@ -44,13 +45,15 @@ class TurnInput:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The conversation after a turn. `heard` and `understood` are empty for a touch."""
+    """The conversation after a turn. `heard` and `understood` are empty for a touch. `may_listen`: the person
+    agreed to be heard."""
 
     conversation: Conversation
     screen: Screen
     heard: tuple[str, ...] = ()
     understood: Understanding | None = None
     order: checkout.OrderView | None = None
+    may_listen: bool = False
 
 
 def here(deps: Deps, actor: Actor) -> Answer:
@@ -59,8 +62,10 @@ def here(deps: Deps, actor: Actor) -> Answer:
     with deps.database.write() as tx:
         conversation = conversations.of_user(tx, actor.user_id, now)
         owned = cards.of_user(tx, actor.user_id)
+        agreed = consents.current(tx, actor.user_id, Purpose.VOICE)
     memory = _memory(conversation, now)
-    return _render(deps, actor, conversation, Move(memory.again, memory), owned, now)
+    answer = _render(deps, actor, conversation, Move(memory.again, memory), owned, now)
+    return replace(answer, may_listen=agreed)
 
 
 def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
@@ -74,16 +79,20 @@ def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
         conversation = conversations.of_user(tx, actor.user_id, now)
         owned = cards.of_user(tx, actor.user_id)
         seen = conversations.seen(tx, actor.user_id, told.client_key, told.digest())
+        agreed = consents.current(tx, actor.user_id, Purpose.VOICE)
     if told.conversation_id not in (None, conversation.id):
         raise AppError("conversation_not_found")
     memory = _memory(conversation, now)
     stale = told.version is not None and told.version != conversation.version
     if seen or (stale and told.clip is not None):
-        return _render(deps, actor, conversation, Move(memory.again, memory), owned, now)
+        answer = _render(deps, actor, conversation, Move(memory.again, memory), owned, now)
+        return replace(answer, may_listen=agreed)
     heard: tuple[str, ...] = ()
     understood: Understanding | None = None
     known = [KnownCard(card.id, views.card_name(deps.city, card)) for card in owned]
-    if told.clip is not None:
+    if told.clip is not None and not agreed:
+        move = dialogue.not_agreed(memory)  # the clip is dropped unheard
+    elif told.clip is not None:
         listened = deps.speech.hear(told.clip)
         heard = tuple(hypothesis.text for hypothesis in listened.hypotheses)
         understood = understand(listened.hypotheses, memory.state)
@@ -92,7 +101,8 @@ def turn(deps: Deps, actor: Actor, told: TurnInput) -> Answer:
         move = dialogue.on_choice(memory, told.choice or "", known)
     conversation = _decide(deps, actor, conversation, move, told, now)
     answer = _act(deps, actor, conversation, move, owned, told, now)
-    return replace(answer, heard=heard, understood=understood)
+    may_listen = agreed or move.do is Do.AGREE_VOICE
+    return replace(answer, heard=heard, understood=understood, may_listen=may_listen)
 
 
 def _memory(conversation: Conversation, now: datetime) -> Memory:
@@ -143,6 +153,10 @@ def _act(
         assert move.order_id is not None
         view = checkout.pay(deps, actor, move.order_id)
         return Answer(conversation, view.screen, order=view)
+    if move.do is Do.AGREE_VOICE:
+        assert move.version is not None
+        consents.give(deps, actor, Purpose.VOICE.value, move.version)
+        return Answer(conversation, replies.screen(move.do.value))
     if move.do is Do.CHECK:
         assert move.order_id is not None and move.factor is not None
         view = check_ways.choose(deps, actor, move.order_id, move.factor)
@@ -189,6 +203,9 @@ def _render(
 
 def _screen(deps: Deps, actor: Actor, move: Move, owned: Sequence[Card], now: datetime) -> Screen:
     city, memory = deps.city, move.memory
+    if move.do is Do.ASK_VOICE_CONSENT:
+        text = texts()[Purpose.VOICE]
+        return replies.screen("ask_voice_consent", text=text.spoken, version=text.version)
     if move.do is Do.BALANCE:
         return _balances(deps, owned)
     if move.do is Do.HISTORY:

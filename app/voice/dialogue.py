@@ -42,6 +42,8 @@ class Do(StrEnum):
     AGAIN_BUTTONS = "again_buttons"
     AGAIN_PERSON = "again_person"
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
+    ASK_VOICE_CONSENT = "ask_voice_consent"  # nobody listens before the person agreed to it
+    AGREE_VOICE = "agree_voice"  # to the text of this version
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Memory:
 
         Never something that acts: hearing it again opens, confirms and cancels nothing.
         """
-        if self.shown in (Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK):
+        if self.shown in (Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK, Do.AGREE_VOICE):
             return Do.SHOW_ORDER if self.order_id else Do.HOME
         return self.shown
 
@@ -111,6 +113,7 @@ class Move:
     read_back: str | None = None
     order_id: str | None = None
     factor: str | None = None  # for CHECK: which way was chosen
+    version: int | None = None  # for AGREE_VOICE: of the text that was read out
 
 
 _PLAIN: dict[Intent, Do] = {
@@ -263,6 +266,7 @@ def on_choice(memory: Memory, choice: str, cards: Sequence[KnownCard]) -> Move:
     simple = {
         "home": lambda: _shown(Do.HOME, memory),
         "bind_card": lambda: _shown(Do.BIND_CARD, memory),
+        "ask_voice": lambda: not_agreed(memory),
         "cancel": lambda: _cancel(memory),
         "back": lambda: _back(memory, cards),
         "repeat": lambda: Move(memory.again, memory),
@@ -290,7 +294,14 @@ def _parametrised(memory: Memory, name: str, rest: str, cards: Sequence[KnownCar
         factor, _, order_id = rest.partition(":")
         memory = replace(memory, state=State.CONFIRM, order_id=order_id, failures=0, shown=Do.SHOW_ORDER)
         return Move(Do.CHECK, memory, order_id=order_id, factor=factor)
+    if name == "agree_voice" and rest.isascii() and rest.isdigit() and len(rest) < 9:
+        return Move(Do.AGREE_VOICE, replace(memory, shown=Do.AGREE_VOICE), version=int(rest))
     raise AppError("choice_unknown")
+
+
+def not_agreed(memory: Memory) -> Move:
+    """The person spoke, or is about to, and has not agreed to be heard: what they had begun stays."""
+    return Move(Do.ASK_VOICE_CONSENT, replace(memory, shown=Do.ASK_VOICE_CONSENT))
 
 
 def offered_choices(memory: Memory) -> tuple[Choice, ...]:

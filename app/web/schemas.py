@@ -164,6 +164,7 @@ class TurnOut(BaseModel):
     version: int
     heard: list[str]
     understood: UnderstoodOut | None
+    may_listen: bool  # the person agreed to be heard; asked by the choice ask_voice where not
     screen: ScreenOut
 
 
@@ -269,6 +270,7 @@ def turn_out(deps: Deps, answer: Answer) -> dict[str, Any]:
             "decision": understood.decision.value,
             "confidence": round(understood.confidence, 3),
         },
+        "may_listen": answer.may_listen,
         "screen": screen_out(answer.screen, order_out(deps, answer.order) if answer.order else None),
     }
 

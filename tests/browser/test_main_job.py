@@ -9,13 +9,22 @@ from playwright.sync_api import Route, expect
 
 from app.cli.house import House
 from tests.browser.audit import audit
-from tests.browser.phone import microphone_file, phone
+from tests.browser.phone import Phone, microphone_file, phone
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(180)]
 
 SPEAK = "说话充值，点一下，直接说"
 LOUD = "() => parseFloat(document.querySelector('.talk-ring').style.transform.slice(6)) > 1.2"
 RECOGNISED_SECONDS = 60  # the first clip waits until the speech model is loaded
+
+
+def agree_to_be_heard(held: Phone) -> None:
+    """The first press of the microphone asks; nothing is recorded before the yes."""
+    held.press(SPEAK)
+    held.wait_for_question("我可以听您说话吗")
+    audit(held.page)
+    held.press("同意，您听我说")
+    held.wait_for_question("好，请说")
 
 
 @pytest.mark.speech
@@ -26,7 +35,8 @@ def test_what_is_said_into_the_microphone_becomes_money_on_the_card(
     with phone(house.base_url, microphone=sound) as held:
         held.bind_card("3104870300000000001")
         held.press("回首页")
-        held.press(SPEAK)
+        agree_to_be_heard(held)
+        held.press("我来说，点一下，直接说")
         held.wait_for_question("我在听")
         held.page.wait_for_function(LOUD)  # the level moves while somebody speaks
         held.page.wait_for_timeout((seconds + 0.6) * 1000)
@@ -52,18 +62,20 @@ def test_what_is_said_into_the_microphone_becomes_money_on_the_card(
 def test_silence_ends_by_itself_after_nine_seconds_and_is_told_kindly(house: House, tmp_path: Path) -> None:
     silence, _seconds = microphone_file(None, tmp_path)
     with phone(house.base_url, microphone=silence) as held:
+        agree_to_be_heard(held)
+        held.press("回到刚才")
         held.press(SPEAK)
         held.wait_for_question("我在听")
         audit(held.page)
         held.page.get_by_role("alert").wait_for(timeout=30_000)
         assert "没有动您的钱" in held.page.get_by_role("alert").inner_text()
-        assert len(held.turns()) == 1
+        assert len(held.turns()) == 4  # asked, agreed, back, and the clip
         audit(held.page)
         held.press("重新说，点一下，直接说")
         held.wait_for_question("我在听")
         held.press("不说了")
         held.wait_for_question("您想办什么")
-        assert len(held.turns()) == 1
+        assert len(held.turns()) == 4
 
 
 def test_the_same_by_touch_alone_with_every_page_measured(house: House) -> None:
@@ -140,6 +152,8 @@ def test_large_print_reaches_thirty_pixels_and_still_fits(house: House) -> None:
 
 def test_without_a_microphone_the_page_says_so_and_offers_buttons(house: House) -> None:
     with phone(house.base_url) as held:
+        agree_to_be_heard(held)
+        held.press("回到刚才")
         held.press(SPEAK)
         words = held.page.get_by_role("alert").inner_text()
         assert "麦克风没有打开" in words and "没有动您的钱" in words

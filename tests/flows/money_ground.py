@@ -159,11 +159,11 @@ class Ground:
         return self._database_url
 
 
-# Everything a schedule writes; people and their cards stay.
+# Everything a schedule writes, and what points to it; people and their cards stay.
 _EMPTY = """
 TRUNCATE orders, order_events, ledger_entries, outbox, notices, subscriptions, alarms, refunds, differences,
   cases, outside_queries, batches, reconciled_days, conversations, turns, challenges, identity_checks,
-  check_factors
+  check_factors CASCADE
 """
 
 

@@ -51,6 +51,7 @@ def world(
 
 def say(phone: Phone, clip: Path | bytes, key: str | None = None, **more: str) -> tuple[int, dict[str, Any]]:
     data = clip.read_bytes() if isinstance(clip, Path) else clip
+    phone.agree()
     form = {"client_key": key or a_key(), **more}
     return phone.call("POST", TURNS, data=form, files={"audio": ("clip", data)})
 
@@ -59,6 +60,34 @@ def heard(phone: Phone, clip: Path | bytes, **more: str) -> dict[str, Any]:
     status, body = say(phone, clip, **more)
     assert status == 200, body
     return body
+
+
+def test_nobody_is_heard_before_they_agreed_and_after_they_took_it_back(world: World) -> None:
+    elder = world.elder()
+    clip = {"audio": ("clip", FIFTY_YUAN.read_bytes())}
+    for _before_and_after in range(2):
+        form = {"client_key": a_key()}
+        asked = elder.call("POST", TURNS, data=form, files=clip)[1]
+        assert (asked["heard"], asked["understood"], asked["may_listen"]) == ([], None, False)
+        screen = asked["screen"]
+        assert "声音听完就丢掉" in screen["say"] and "没有动您的钱" in screen["say"]
+        assert elder.ok("GET", "/api/v1/orders")["orders"] == []
+        agreed = elder.tap(screen["choices"][0]["id"])
+        assert agreed["may_listen"] and agreed["screen"]["next"] == "listen"
+        assert elder.ok("GET", "/api/v1/screen")["may_listen"]
+        elder.ok("DELETE", "/api/v1/me/consents/voice")
+        assert not elder.ok("GET", "/api/v1/screen")["may_listen"]
+
+
+def test_what_was_begun_stays_while_the_person_is_asked_to_be_heard(world: World) -> None:
+    elder = world.elder()
+    elder.tap("top_up")
+    read_back = elder.tap("amount:5000")["screen"]
+    elder.tap("ask_voice")
+    elder.tap("agree_voice:1")
+    assert elder.tap("repeat")["screen"]["order"] == read_back["order"]
+    status, old = elder.post(TURNS, {"client_key": a_key(), "choice": "agree_voice:99"})
+    assert (status, old["code"]) == (409, "consent_outdated")
 
 
 def test_fifty_yuan_that_were_spoken_arrive_on_the_card(world: World) -> None:

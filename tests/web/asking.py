@@ -36,7 +36,8 @@ def send(phone: Phone, method: str, path: str, **options: Any) -> requests.Respo
 
 
 def say(phone: Phone, audio: bytes, key: str, name: str = "a.mp3", **form: str) -> requests.Response:
-    """One spoken turn; the raw answer."""
+    """One spoken turn of somebody who agreed to be heard; the raw answer."""
+    phone.agree()
     files = {"audio": (name, audio)}
     return send(phone, "POST", "/api/v1/conversation/turns", files=files, data={"client_key": key, **form})
 

@@ -77,6 +77,7 @@ class Asker:
         self.asked: Counter[str] = Counter()
         self.answered: Counter[int] = Counter()
         self.phone = world.elder("whoever-asks")
+        self.phone.agree()  # else a clip is not even looked at
         self.leaving = Phone(world.base_url, "whoever-leaves")
         self._orders = itertools.cycle([self._read_back, self._waiting, self._paid, self._arrived])
 

@@ -49,6 +49,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def elder(world: World) -> Iterator[Phone]:
     """Somebody in front of a read-back, the most dangerous place to mishear; nothing may move."""
     phone = world.elder(f"elder-{next(_people)}")
+    phone.agree()
     phone.tap("top_up")
     phone.tap("amount:5000")
     before = books(world, phone), where(phone)

@@ -20,6 +20,7 @@ interface Stage {
   complaint: Complaint | null
   about: About | null
   at: At
+  mayListen: boolean // the person agreed to be heard
   large: boolean
   eager: boolean // the microphone was asked for by a press, not by a page that happened to open
 }
@@ -30,6 +31,7 @@ export const stage = reactive<Stage>({
   complaint: null,
   about: null,
   at: {},
+  mayListen: false,
   large: false,
   eager: false,
 })
@@ -45,6 +47,7 @@ export function show(screen: Screen, heard = ''): void {
 
 function showTurn(turn: Turn): void {
   stage.at = { conversation_id: turn.conversation_id, version: turn.version }
+  stage.mayListen = turn.may_listen
   show(turn.screen, turn.heard?.[0] ?? '')
 }
 
@@ -112,8 +115,12 @@ export async function speak(clip: Clip): Promise<void> {
   showTurn(await answerByVoice(clip, { ...stage.at }))
 }
 
-/** The press that opens the listening page is the press that starts it. */
+/** The press that opens the listening page is the press that starts it. Nobody listens before it was agreed to. */
 export function toListen(): void {
+  if (!stage.mayListen) {
+    void choose('ask_voice')
+    return
+  }
   stage.eager = true
   open('listen')
 }

@@ -55,6 +55,7 @@ export interface Turn {
   version: number
   heard?: string[]
   understood?: Understood | null
+  may_listen: boolean
   screen: Screen
 }
 

@@ -24,7 +24,7 @@ function answer({ url, data }) {
   if (path === '/api/v1/about') return { sandbox: false, city: 'guangzhou', hotline: '96900' }
   if (path === '/api/v1/sessions') return { token: 't', expires_at: '', user_id: 'u', screen: home }
   if (path === '/api/v1/screen') return { conversation_id: 'c', version: 1, screen: home }
-  if (data?.choice === 'top_up') return { conversation_id: 'c', version: 2, heard: [], understood: null, screen: amount }
+  if (data?.choice === 'top_up') return { conversation_id: 'c', version: 2, heard: [], understood: null, may_listen: true, screen: amount }
   return undefined
 }
 

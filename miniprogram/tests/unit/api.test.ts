@@ -2,7 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { home, house, plugIn, type Answer, type Sent } from '../support/phone'
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
-const turn = { conversation_id: 'c1', version: 4, heard: [], understood: null, screen: home }
+const turn = { conversation_id: 'c1', version: 4, heard: [], understood: null, may_listen: true, screen: home }
 const isTurn = (sent: Sent) => sent.url.endsWith('/conversation/turns')
 const at = { conversation_id: 'c1', version: 3 }
 

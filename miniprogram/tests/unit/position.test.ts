@@ -2,7 +2,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { house, home, plugIn, type Answer, type Sent } from '../support/phone'
 
 const POSITION = 'X-Anxin-Position'
-const turn = { conversation_id: 'c1', version: 4, heard: [], understood: null, screen: home }
+const turn = { conversation_id: 'c1', version: 4, heard: [], understood: null, may_listen: true, screen: home }
 const page = { orders: [] }
 const at = { conversation_id: 'c1', version: 3 }
 const isTurn = (sent: Sent) => sent.url.endsWith('/conversation/turns')
