@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.domain.consents import Purpose
 from app.domain.help import EVENTS_A_MINUTE, MINUTE, EventKind, Side, clean_message, describe
 from app.errors import AppError
-from app.flows import checkout, views
+from app.flows import checkout, consents, views
 from app.flows.deps import Deps
 from app.flows.help_session import Seat, open_seat
 from app.ports import Clip
@@ -52,9 +53,11 @@ def message(deps: Deps, actor: Actor, session_id: str, text: str) -> int:
 
 
 def spoken_message(deps: Deps, actor: Actor, session_id: str, clip: Clip) -> int:
-    """The same, spoken: what the recogniser heard best. Also raises its AppErrors (audio_*, speech_*)."""
+    """The same, spoken: what the recogniser heard best. Also raises consent_missing, audio_* and
+    speech_*."""
     with deps.database.write() as tx:
         open_seat(tx, actor, session_id, deps.clock.now(), Side.RELATIVE)  # nobody else's clip is listened to
+        consents.required(tx, actor.user_id, Purpose.VOICE)
     heard = deps.speech.hear(clip).hypotheses
     return message(deps, actor, session_id, heard[0].text if heard else "")
 

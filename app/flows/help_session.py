@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from app.domain.consents import Purpose
 from app.domain.family import Role
 from app.domain.help import LENGTH, SESSIONS_A_DAY, TIME_TO_OPEN, EndedBy, EventKind, Side, State
 from app.domain.ids import Kind, is_id
 from app.domain.orders import Topic
 from app.domain.screens import Choice, Screen
 from app.errors import AppError
-from app.flows import rates, views
+from app.flows import consents, rates, views
 from app.flows.deps import Deps
 from app.ports import Clip
 from app.store import cards, deeds, help_rows, outbox, relatives
@@ -132,13 +133,14 @@ def _make_room(tx: Connection, elder_id: str, now: datetime) -> None:
 
 
 def say_yes(deps: Deps, actor: Actor, session_id: str, clip: Clip) -> HelpView:
-    """The first of two yeses is spoken. A no ends it. AppError help_not_found, help_yes_not_heard, and what
-    the recogniser raises (audio_*, speech_*)."""
+    """The first of two yeses is spoken. A no ends it. AppError help_not_found, consent_missing (to be heard),
+    help_yes_not_heard, and what the recogniser raises (audio_*, speech_*)."""
     now = deps.clock.now()
     with deps.database.read() as tx:
         found = seat(tx, actor, session_id, now)
-    if found.side is not Side.ELDER or found.session.state != State.ASKED.value:
-        raise AppError("help_not_found")
+        if found.side is not Side.ELDER or found.session.state != State.ASKED.value:
+            raise AppError("help_not_found")
+        consents.required(tx, actor.user_id, Purpose.VOICE)
     meant = intents.understand(deps.speech.hear(clip).hypotheses, intents.State.CONFIRM)
     if meant.decision is intents.Decision.ACCEPT and meant.intent is intents.Intent.CANCEL:
         return end(deps, actor, session_id)

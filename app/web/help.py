@@ -20,7 +20,13 @@ from app.web.schemas import screen_out
 bp = APIBlueprint("help", __name__, url_prefix="/api/v1/help", tag="Help")
 
 _FAULTS = {404: "No such session, or over", 429: "Too fast"}
-_HEARD = {413: "Too large", 415: "Unknown format", 422: "Unusable", 503: "Busy"}
+_HEARD = {
+    403: "Agree to be heard first",
+    413: "Too large",
+    415: "Unknown format",
+    422: "Unusable",
+    503: "Busy",
+}
 
 
 def _clip_body(schema: dict[str, Any] | None = None) -> dict[str, Any]:

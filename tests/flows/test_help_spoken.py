@@ -59,6 +59,7 @@ def say(who: Phone, session_id: str, clip: bytes, door: str = "spoken") -> tuple
 @pytest.fixture
 def asked(world: World) -> tuple[Phone, Phone, str]:
     elder = world.elder()
+    elder.agree()
     daughter = bound(world, elder)
     relative_id = with_role(world.deps.database, elder, daughter, Role.ASSIST)
     page = elder.ok("POST", "/api/v1/help", {"relative_id": relative_id})
@@ -75,6 +76,13 @@ def test_a_spoken_yes_and_a_touch_let_the_relative_in(asked: tuple[Phone, Phone,
     assert daughter.get(f"/api/v1/help/{session}")[0] == 404  # it takes the touch too
     assert elder.ok("POST", f"/api/v1/help/{session}/open")["help"]["state"] == "open"
     assert daughter.ok("GET", f"/api/v1/help/{session}")["help"]["side"] == "relative"
+
+
+def test_nobody_is_heard_who_took_their_consent_back(asked: tuple[Phone, Phone, str]) -> None:
+    elder, _daughter, session = asked
+    elder.ok("DELETE", "/api/v1/me/consents/voice")
+    status, body = say(elder, session, slowly(SPEECH / "jf_tebukuro_5.mp3", 0.85))
+    assert (status, body["code"]) == (403, "consent_missing")
 
 
 def test_a_spoken_no_ends_it(asked: tuple[Phone, Phone, str]) -> None:
@@ -95,6 +103,8 @@ def test_what_is_no_yes_is_asked_again_and_lets_nobody_in(asked: tuple[Phone, Ph
 
 def test_what_a_relative_says_arrives_as_words(world: World) -> None:
     help = helped(world)
+    assert say(help.relative, help.id, FIFTY_YUAN.read_bytes(), "messages")[1]["code"] == "consent_missing"
+    help.relative.agree()
     status, body = say(help.relative, help.id, FIFTY_YUAN.read_bytes(), "messages")
     assert status == 200, body
     with world.deps.database.read() as tx:
