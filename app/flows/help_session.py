@@ -7,7 +7,7 @@ were no such session.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -208,7 +208,7 @@ def end(deps: Deps, actor: Actor, session_id: str) -> HelpView:
         if side is Side.RELATIVE and found.opened_at is None:
             raise AppError("help_not_found")
         write_end(tx, found, EndedBy(side.value), actor.user_id, now)
-    return HelpView(found, side, replies.screen("help_over"))
+    return HelpView(replace(found, state=State.ENDED.value), side, replies.screen("help_over"))
 
 
 def write_end(tx: Connection, session: HelpSession, by: EndedBy, actor_id: str | None, now: datetime) -> None:

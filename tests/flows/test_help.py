@@ -233,7 +233,7 @@ def over_for_both(help: Help) -> bool:
 def test_either_ends_it_in_one_touch_and_it_is_as_if_it_had_never_been(world: World, who: str) -> None:
     help = helped(world)
     for _tap in range(2):
-        getattr(help, who).ok("POST", help.path("/end"))
+        assert getattr(help, who).ok("POST", help.path("/end"))["help"]["state"] == "ended"
     assert over_for_both(help)
     assert events(world, help)[-1] == (2, "ended") and len(events(world, help)) == 2
     assert [kind for kind, _actor in told(world, help)] == ["help_opened", "help_ended"]
