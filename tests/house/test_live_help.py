@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from app.cli.house import House
 from app.store.database import Database
+from app.store.engines import RESTED_SECONDS
 from tests import cluster
 from tests.cluster import Cluster
 from tests.flows.test_identity_check import bound
@@ -147,6 +148,7 @@ def test_streams_outlive_a_database_that_is_killed_and_comes_back(town: Town) ->
     assert elder.numbers() == list(range(1, elder.numbers()[-1] + 1))
     eventually(lambda: town.problem() is None)
     elder.hang_up()
+    time.sleep(2 * RESTED_SECONDS)  # what the web still has of the killed server's connections is asked now
 
 
 def test_when_the_streams_die_the_api_goes_on_and_a_phone_resumes_without_loss(town: Town) -> None:
