@@ -22,6 +22,8 @@ CHANNEL = "anxin_help"
 GLANCE_SECONDS = 0.02  # between two looks at the counter of an SQLite file: microseconds each
 PATIENCE_SECONDS = 1.0  # after a failure, before the next try
 _sessions = models.metadata.tables["help_sessions"]
+_LAST_ROW = "SELECT coalesce(max(rowid), 0) FROM help_events"
+_ROWS_AFTER = "SELECT rowid, session_id FROM help_events WHERE rowid > ?"
 _NOTIFY = text("SELECT pg_notify(:channel, :session_id)")
 
 
@@ -90,20 +92,33 @@ class PostgresEar:
 
 
 class SqliteEar:
-    """The file's data_version changes whenever another connection has committed to it."""
+    """The file's data_version changes whenever another connection has committed to it; then the events that
+    were added are looked for, by the number SQLite gives each row. One that takes the number of an erased row
+    may be overlooked: a hint, which may be lost."""
 
     def __init__(self, url: URL) -> None:
         self._path = url.database or ":memory:"
         self._connection: sqlite3.Connection | None = None
-        self._seen = -1
+        self._version = 0
+        self._last_row = 0
         self.problem: str | None = "not listening yet"
 
     def wait(self, seconds: float) -> frozenset[str] | None:
         deadline = time.monotonic() + seconds
         try:
+            if self._connection is None:
+                self._connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=1)
+                self._version = self._number("PRAGMA data_version")
+                self._last_row = self._number(_LAST_ROW)
+                self.problem = None
+                return None  # what rang while nobody listened
             while time.monotonic() < deadline:
-                if self._changed():
-                    return None
+                version = self._number("PRAGMA data_version")
+                if version != self._version:
+                    self._version = version
+                    rung = self._added()
+                    if rung:
+                        return rung
                 time.sleep(GLANCE_SECONDS)
         except sqlite3.Error as fault:
             self.close()
@@ -112,15 +127,20 @@ class SqliteEar:
             return None
         return frozenset()
 
-    def _changed(self) -> bool:
-        if self._connection is None:
-            self._connection = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True, timeout=1)
-            self.problem = None
-        before = self._seen
-        (self._seen,) = self._connection.execute("PRAGMA data_version").fetchone()
-        return self._seen != before
+    def _added(self) -> frozenset[str]:
+        """The sessions of the rows after the last one that was seen."""
+        assert self._connection is not None
+        before = min(self._last_row, self._number(_LAST_ROW))
+        rows = self._connection.execute(_ROWS_AFTER, (before,)).fetchall()
+        self._last_row = max((number for number, _session_id in rows), default=before)
+        return frozenset(session_id for _number, session_id in rows)
+
+    def _number(self, statement: str) -> int:
+        assert self._connection is not None
+        (found,) = self._connection.execute(statement).fetchone()
+        return int(found)
 
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
-            self._connection, self._seen = None, -1
+            self._connection = None
