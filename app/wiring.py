@@ -129,7 +129,7 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         speech=_speech_pool(settings.speech),
         faces=_face_pool(settings.face),
         barcodes=ZxingBarcodes(),
-        vault=Sm4Vault(settings.vault.keys, settings.vault.lookup_key),
+        vault=Sm4Vault(settings.vault.keys, settings.vault.lookup_keys),
         streams=LiveStreams(settings.live_url),
         nudge=Hints(settings.data_dir).nudge,
     )
@@ -192,7 +192,7 @@ def _with_kept_keys(vault: VaultSettings, data_dir: Path) -> VaultSettings:
     """In development the vault's keys are made at first start; production has been refused without."""
     return VaultSettings(
         keys=vault.keys or (("kept", _kept_secret(data_dir / "vault.key", lambda: secrets.token_hex(16))),),
-        lookup_key=vault.lookup_key or _kept_secret(data_dir / "lookup.key"),
+        lookup_keys=vault.lookup_keys or (("kept", _kept_secret(data_dir / "lookup.key")),),
     )
 
 

@@ -15,197 +15,24 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import requests
-from sqlalchemy import insert
 
 from app.config import REPOSITORY
 from app.domain.clock import business_day
-from app.domain.orders import Event, Money, posting
-from app.domain.reconciliation import span
-from app.providers.sandbox.keys import SandboxKeys, load_or_create_keys
-from app.providers.sandbox.store import Store
-from app.store import models
+from app.providers.sandbox.keys import load_or_create_keys
 from app.store.database import Database
 from bench.order_path import postgres
+from bench.reconciliation_books import DIFFER, KEYS, LOOKUP_KEYS, Day, fill_ours, fill_theirs
 from tests.schema import migrate
 
 ROWS = 100_000  # of the bill: payments and refunds
 PORT = 8093
 DATABASES = ("sqlite", "postgresql")
-AMOUNT_FEN = 5000
-DIFFER = 40  # as many payments the bill lacks, and credits the card system lacks; half as many amounts
 _POLL_SECONDS = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """What happened: payments numbered 0.. over the whole day, the first `refunds` of them sent home."""
-
-    day: date
-    payments: int
-    refunds: int
-
-    def at(self, number: int) -> datetime:
-        """When payment `number` was made, never within five minutes of midnight."""
-        first = span(self.day)[0] + timedelta(minutes=10)
-        return first + timedelta(seconds=number * 84_600 // self.payments)
-
-
-def order_id(number: int) -> str:
-    return f"ord_{number:026d}"
-
-
-def transaction_id(number: int) -> str:
-    return f"4200{number:024d}"
-
-
-def refund_id(number: int) -> str:
-    return f"rfd_{number:026d}"
-
-
-# --- our book -----------------------------------------------------------------------------------------
-
-
-def _orders(day: Day) -> Iterator[dict[str, Any]]:
-    for number in range(day.payments):
-        at = day.at(number)
-        sent_home = number < day.refunds
-        yield {
-            "id": order_id(number),
-            "user_id": "user",
-            "beneficiary_id": "user",
-            "payer_openid": "openid",
-            "card_id": "card",
-            "amount_fen": AMOUNT_FEN,
-            "fee_fen": 0,
-            "method": "wechat_balance",
-            "channel": "h5",
-            "state": "refunded" if sent_home else "completed",
-            "client_key": f"key-{number}",
-            "request_hash": "f" * 64,
-            "read_back": "0" * 16,
-            "pay_channel": "primary",
-            "transaction_id": transaction_id(number),
-            "created_at": at,
-            "expires_at": at,
-            "paid_at": at,
-            "credited_at": None if sent_home else at + timedelta(seconds=2),
-        }
-
-
-def _entries(day: Day) -> Iterator[dict[str, Any]]:
-    money = Money(AMOUNT_FEN, 0)
-    for number in range(day.payments):
-        ended = Event.REFUNDED if number < day.refunds else Event.CREDITED
-        for event in (Event.PAYMENT_RECEIVED, ended):
-            for line in posting(event, money):
-                yield {
-                    "id": f"{number}-{event.value[:12]}-{line.account[:8]}",
-                    "subject": order_id(number),
-                    "event": event.value,
-                    "account": line.account,
-                    "amount_fen": line.amount_fen,
-                    "at": day.at(number),
-                }
-
-
-def _refunds(day: Day) -> Iterator[dict[str, Any]]:
-    for number in range(day.refunds):
-        yield {
-            "id": refund_id(number),
-            "subject": order_id(number),
-            "attempt": 1,
-            "order_id": order_id(number),
-            "pay_channel": "primary",
-            "refund_fen": AMOUNT_FEN,
-            "total_fen": AMOUNT_FEN,
-            "state": "success",
-            "opened_at": day.at(number),
-            "ended_at": day.at(number) + timedelta(seconds=30),
-        }
-
-
-def fill_ours(database: Database, day: Day) -> None:
-    """Write our book."""
-    moment = day.at(0)
-    person = {"id": "user", "created_at": moment}
-    card = {"id": "card", "user_id": "user", "card_number": "3104870300000000001", "city": "guangzhou"}
-    card |= {"mode": "account", "registered": True, "position": 1, "created_at": moment}
-    books = {"users": iter([person]), "cards": iter([card]), "orders": _orders(day)}
-    books |= {"ledger_entries": _entries(day), "refunds": _refunds(day)}
-    for name, rows in books.items():
-        part: list[dict[str, Any]] = []
-        for row in rows:
-            part.append(row)
-            if len(part) == 5000:
-                _insert(database, name, part)
-                part = []
-        _insert(database, name, part)
-
-
-def _insert(database: Database, table: str, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        with database.write() as tx:
-            tx.execute(insert(models.metadata.tables[table]), rows)
-
-
-# --- their books --------------------------------------------------------------------------------------
-
-
-def fill_theirs(folder: Path, keys: SandboxKeys, day: Day) -> None:
-    """Write what WeChat and the card system saw: the same day, with some differences."""
-    store = Store(folder / "sandbox.sqlite3", keys.merchant_id)
-    last = day.payments - 1
-    lacking = range(last, last - DIFFER, -1)  # in the bill
-    changed = range(lacking[-1] - 1, lacking[-1] - 1 - DIFFER // 2, -1)
-    uncredited = range(changed[-1] - 1, changed[-1] - 1 - DIFFER, -1)
-    request = json.dumps({"description": "羊城通充值 50.00 元"}, ensure_ascii=False)
-
-    def trade(number: int) -> tuple[Any, ...]:
-        fen = AMOUNT_FEN + (number in changed)
-        at = day.at(number).timestamp()
-        seen = (
-            keys.merchant_id,
-            order_id(number),
-            request,
-            fen,
-            f"o{number:027d}",
-            "http://x",
-            at,
-            "SUCCESS",
-        )
-        return (number + 1, *seen, transaction_id(number), at, "")
-
-    def refund(number: int) -> tuple[Any, ...]:
-        at = day.at(number).timestamp() + 5
-        numbers = (keys.merchant_id, refund_id(number), "{}", number + 1, order_id(number))
-        return (*numbers, f"5030{number:024d}", "SUCCESS", AMOUNT_FEN, at, at + 25)
-
-    def credit(number: int) -> tuple[Any, ...]:
-        at = day.at(number).timestamp() + 1
-        return (order_id(number), "3104870300000000001", AMOUNT_FEN, "credited", f"CR{number:012d}", 0, at)
-
-    with store.write() as tx:
-        tx.executemany(
-            "INSERT INTO trades (seq, merchant_id, order_id, request, amount_fen, openid, notify_url,"
-            " expires_at, state, transaction_id, paid_at, attach)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (trade(number) for number in range(day.payments) if number not in lacking),
-        )
-        tx.executemany(
-            "INSERT INTO refunds (merchant_id, refund_id, request, trade_seq, order_id, wechat_refund_id,"
-            " state, refund_fen, created_at, done_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            map(refund, range(day.refunds)),
-        )
-        tx.executemany(
-            "INSERT INTO card_credits VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (credit(number) for number in range(day.refunds, day.payments) if number not in uncredited),
-        )
 
 
 @contextmanager
@@ -249,6 +76,8 @@ def run(folder: Path, database_url: str, sandbox_url: str, day: date) -> dict[st
         "ANXIN_DATABASE_URL": database_url,
         "ANXIN_SANDBOX_URL": sandbox_url,
         "ANXIN_VOICE_MODELS": str(folder / "no-models"),
+        "ANXIN_VAULT_KEYS": KEYS,
+        "ANXIN_LOOKUP_KEYS": LOOKUP_KEYS,
     }
     command = [
         sys.executable,

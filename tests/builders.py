@@ -8,12 +8,15 @@ from typing import Any
 from app.domain.clock import FakeClock
 from app.domain.ids import Kind, new_id
 from app.domain.orders import CONFIRMATION_WINDOW, read_back_hash
-from app.ports import CardFacts, CardMode, WeChatIdentity
+from app.flows import card_numbers
+from app.ports import CardFacts, CardMode, Vault, WeChatIdentity
+from app.providers.vault import Sm4Vault
 from app.store import cards, orders, people
 from app.store.cards import Card
 from app.store.database import Database
 from app.store.orders import Order
 
+VAULT = Sm4Vault([("k1", "00112233445566778899aabbccddeeff")], [("l1", "l" * 32)])
 _numbers = itertools.count(1)
 
 
@@ -27,8 +30,14 @@ def a_card(database: Database, clock: FakeClock, user_id: str, mode: CardMode = 
     """A card of this person's."""
     number = f"31048703{next(_numbers):011d}"
     facts = CardFacts(number, "guangzhou", mode, True, 0)
+    sealed = card_numbers.seal(VAULT, number)
     with database.write() as tx:
-        return cards.bind(tx, user_id, facts, None, clock.now())
+        return cards.bind(tx, user_id, facts, sealed, None, clock.now())
+
+
+def card_number(vault: Vault, card_id: str, sealed: str | None) -> str:
+    """The number of a bound card, "" when it is gone."""
+    return "" if sealed is None else vault.open(sealed, f"cards.card_number:{card_id}").decode()
 
 
 def order_values(user_id: str, card_id: str, clock: FakeClock, **changes: Any) -> dict[str, Any]:

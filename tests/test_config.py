@@ -23,7 +23,7 @@ SECRETS = {
     "ANXIN_SMS_SECRET": "m" * 40,
     "ANXIN_BANK_CHECK_SECRET": "b" * 40,
     "ANXIN_VAULT_KEYS": "k2=00112233445566778899aabbccddeeff k1=ffeeddccbbaa99887766554433221100",
-    "ANXIN_LOOKUP_KEY": "l" * 40,
+    "ANXIN_LOOKUP_KEYS": f"l2={'n' * 40} l1={'l' * 40}",
     "ANXIN_DATABASE_URL": "postgresql://anxin:hunter2-hunter2@db.example/anxin",
 }
 NEEDED = {
@@ -49,7 +49,7 @@ NEEDED = {
     "BANK_CHECK_KEY_ID",
     "BANK_CHECK_SECRET",
     "VAULT_KEYS",
-    "LOOKUP_KEY",
+    "LOOKUP_KEYS",
 }
 
 
@@ -134,7 +134,7 @@ def test_processes_that_start_together_agree_on_the_keys_of_the_vault(tmp_path: 
     command = (
         "from app.config import Settings; from app.wiring import build_deps; "
         "vault = build_deps(Settings.from_env()).settings.vault; "
-        "print(vault.keys, vault.lookup_key)"
+        "print(vault.keys, vault.lookup_keys)"
     )
     environ = {"ANXIN_DATA_DIR": str(tmp_path), "PATH": os.environ["PATH"]}
     started = [
@@ -187,8 +187,11 @@ def test_production_refuses_to_start_without_any_one_of_its_settings(
             "key 2 has the id of another",
         ),
         ("VAULT_KEYS", f"k1={'0123456789abcdef' * 2} k2={'0123456789ABCDEF' * 2}", "the same key as another"),
-        ("LOOKUP_KEY", "l" * 31, "shorter than 32"),
-        ("LOOKUP_KEY", "00112233445566778899AABBCCDDEEFF", "must be a key of its own"),
+        ("LOOKUP_KEYS", "l" * 40, "key 1 has no id"),
+        ("LOOKUP_KEYS", f"l1={'l' * 31}", "key 1 (l1) is shorter than 32"),
+        ("LOOKUP_KEYS", f"l1={'l' * 40} l1={'m' * 40}", "key 2 has the id of another"),
+        ("LOOKUP_KEYS", f"l1={'l' * 40} l2={'l' * 40}", "the same key as another"),
+        ("LOOKUP_KEYS", "l1=00112233445566778899AABBCCDDEEFF", "must be a key of its own"),
         ("WECHAT_APIV3_KEY", "v" * 31, "not 32 bytes"),
         ("CARD_SYSTEM_SECRET", "c" * 31, "shorter than 32"),
         ("WECHAT", "sandbox", "refused in production"),

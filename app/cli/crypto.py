@@ -48,7 +48,7 @@ def _answers(deps: Deps) -> Iterator[Answer]:
             payment_cases(),
             message_cases(),
             card_cases(vectors("pboc_load_vectors")),
-            vault_cases(vault.keys, vault.lookup_key),
+            vault_cases(vault.keys, vault.lookup_keys),
         )
     )
 

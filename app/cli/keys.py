@@ -1,10 +1,12 @@
-"""`flask --app wsgi keys status | rotate`: which keys seal the personal columns, and replacing one."""
+"""`flask --app wsgi keys status | rotate`: which keys the personal columns stand under, and replacing one."""
 
 from __future__ import annotations
 
 import json
 import re
 import sys
+from dataclasses import dataclass
+from typing import Any
 
 import click
 from flask import current_app
@@ -31,28 +33,54 @@ def group() -> None:
     """Keys of the vault."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys of one kind, and what stands under each. `removable` are those that nothing needs: a device
+    that has not logged in since only counts as a new one then."""
+
+    variable: str
+    title: str
+    configured: list[str]
+    columns: dict[str, dict[str, int]]
+    removable: list[str]
+    unknown: list[str]
+
+
+def _keys(variable: str, title: str, configured: list[str], columns: list[Standing]) -> _Keys:
+    counted: dict[str, dict[str, int]] = {}
+    for column in columns:
+        counts = counted.setdefault(column.column, {})
+        for key_id, number in column.by_key_id.items():
+            counts[_named(key_id)] = counts.get(_named(key_id), 0) + number
+    used = {_named(key_id) for column in columns if column.rotated for key_id in column.by_key_id}
+    removable = [key_id for key_id in configured[1:] if key_id not in used]
+    return _Keys(variable, title, configured, counted, removable, sorted(used - set(configured)))
+
+
 @group.command("status")
 @_AS_JSON
 def status(as_json: bool) -> None:
-    """Count the values of every sealed column by key. Exit 1 when a key is used that is not configured."""
+    """Count sealed values and lookups by key. Exit 1 when a key is used that is not configured."""
     deps = _deps()
-    configured = [key_id for key_id, _digits in deps.settings.vault.keys]
-    columns = rotate_keys.standing(deps.database, deps.vault)
-    used = {_named(key_id) for column in columns for key_id in column.by_key_id}
-    removable = [key_id for key_id in configured[1:] if key_id not in used]
-    unknown = sorted(used - set(configured))
+    vault, columns = deps.settings.vault, rotate_keys.standing(deps.database, deps.vault)
+    sealing, searching = (
+        _keys(
+            variable,
+            title,
+            [key_id for key_id, _key in keys],
+            [one for one in columns if one.lookup is lookup],
+        )
+        for variable, title, keys, lookup in (
+            ("ANXIN_VAULT_KEYS", "Sealed values by key", vault.keys, False),
+            ("ANXIN_LOOKUP_KEYS", "Lookups by key", vault.lookup_keys, True),
+        )
+    )
     if as_json:
-        counts = {
-            column.column: {_named(key_id): number for key_id, number in column.by_key_id.items()}
-            for column in columns
-        }
-        told = {"newest": configured[0], "configured": configured, "columns": counts}
-        click.echo(json.dumps(told | {"removable": removable, "unknown": unknown}))
+        click.echo(json.dumps(_told(sealing) | {"lookups": _told(searching)}))
     else:
-        _show(columns, configured, unknown)
-        for key_id in removable:
-            click.echo(f"nothing is sealed under {key_id} any more: it may be taken from ANXIN_VAULT_KEYS")
-    sys.exit(1 if unknown else 0)
+        for keys in (sealing, searching):
+            _show(keys)
+    sys.exit(1 if sealing.unknown or searching.unknown else 0)
 
 
 def _named(key_id: str) -> str:
@@ -60,29 +88,35 @@ def _named(key_id: str) -> str:
     return key_id if re.fullmatch(KEY_ID, key_id) else "?"
 
 
-def _show(columns: list[Standing], configured: list[str], unknown: list[str]) -> None:
-    table = Table("column", title="Sealed values by key")
-    for number, key_id in enumerate(configured):
-        table.add_column(f"{key_id} (seals)" if number == 0 else key_id, justify="right")
-    for key_id in unknown:
+def _told(keys: _Keys) -> dict[str, Any]:
+    told = {"newest": keys.configured[0], "configured": keys.configured, "columns": keys.columns}
+    return told | {"removable": keys.removable, "unknown": keys.unknown}
+
+
+def _show(keys: _Keys) -> None:
+    table = Table("column", title=keys.title)
+    for number, key_id in enumerate(keys.configured):
+        table.add_column(f"{key_id} (newest)" if number == 0 else key_id, justify="right")
+    for key_id in keys.unknown:
         table.add_column(f"{key_id} NOT CONFIGURED", justify="right", style="bold red")
-    for column in columns:
-        counts: dict[str, int] = {}
-        for key_id, number in column.by_key_id.items():
-            counts[_named(key_id)] = counts.get(_named(key_id), 0) + number
-        table.add_row(column.column, *(f"{counts.get(key_id, 0):,}" for key_id in configured + unknown))
+    for column, counts in keys.columns.items():
+        shown = keys.configured + keys.unknown
+        table.add_row(column, *(f"{counts.get(key_id, 0):,}" for key_id in shown))
     Console().print(table)
+    for key_id in keys.removable:
+        click.echo(f"nothing needs {key_id} any more: it may be taken from {keys.variable}")
 
 
 @group.command("rotate")
 @_AS_JSON
 def rotate(as_json: bool) -> None:
-    """Seal every value again under the newest key, beside the running service. Safe to stop and to repeat.
+    """Bring every value and its lookup under the newest keys, beside the running service. Safe to stop and
+    to repeat.
 
     Exit codes: 0 nothing is left under an older key, 1 something is: see what is told, and run it again.
     """
     deps = _deps()
-    total = sum(column.outdated for column in rotate_keys.standing(deps.database, deps.vault))
+    total = rotate_keys.outdated(deps.database, deps.vault)
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -93,6 +127,7 @@ def rotate(as_json: bool) -> None:
     ) as bar:
         task = bar.add_task("sealing again", total=total)
         done = rotate_keys.rotate(deps.database, deps.vault, lambda number: bar.advance(task, number))
+        bar.update(task, completed=total)  # a value whose lookup was outdated too is done at once
     _tell(done, as_json)
     sys.exit(0 if done.complete else 1)
 

@@ -12,6 +12,7 @@ import unicodedata
 _SEPARATORS = re.compile(r"[\s\-_.·]+")
 _FULL_WIDTH = {0xFF10 + digit: str(digit) for digit in range(10)}  # NFKC would also accept "²" for 2
 NICKNAME_LENGTH = 12
+PREFIX_LENGTH = 8
 
 
 def clean_card_number(text: str) -> str | None:
@@ -22,6 +23,11 @@ def clean_card_number(text: str) -> str | None:
     if len(digits) == 19 and digits.isascii() and digits.isdigit() and digits.startswith("31"):
         return digits
     return None
+
+
+def prefix(card_number: str) -> str:
+    """The digits that name the issuer, and nobody's card."""
+    return card_number[:PREFIX_LENGTH]
 
 
 def last_four(card_number: str) -> str:

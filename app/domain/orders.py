@@ -232,11 +232,11 @@ class Topic(StrEnum):
     LATE = "late"  # the promise was broken: tell the person
     RETURN_STRAY = "return_stray"  # subject: a difference whose money goes home
     STRAY_RETURNED = "stray_returned"  # the same: tell the person that it did
+    HELP_ASKED = "help_asked"  # subject: a help session; its relative is told
+    HELP_OVER = "help_over"  # the same, when its ten minutes are over
     SEND_BATCH = "send_batch"  # subject: an end-of-day file
     ASK_RELATIVES = "ask_relatives"  # an elder asks for a co-confirmation
     DEVICE_NEW = "device_new"  # subject: a device a person logged in from, beside the one they had
-    HELP_ASKED = "help_asked"  # subject: a help session; its relative is told
-    HELP_OVER = "help_over"  # the same, when its ten minutes are over
 
 
 def follow_up(before: State, after: State) -> tuple[Topic, ...]:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from app.domain.cards import prefix
 from app.domain.cities import CardKind, City, Region, cities
 from app.errors import AppError
-
-PREFIX_LENGTH = 8
 
 
 class RouteKind(StrEnum):
@@ -37,8 +36,8 @@ def _by_prefix() -> Mapping[str, City]:
 
 
 def issuer_of(card_number: str) -> City | None:
-    """The city whose number range this is."""
-    return _by_prefix().get(card_number[:PREFIX_LENGTH])
+    """The city whose number range this is; the number's prefix is enough, here and below."""
+    return _by_prefix().get(prefix(card_number))
 
 
 def route(card_number: str, city: City) -> Route:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from app.domain.arrival import last_cutoff
 from app.domain.orders import State, Topic
-from app.flows import deliver
+from app.flows import card_numbers, deliver
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import BatchLine, BatchOutcome, Refused, Unavailable, Unknown
@@ -50,9 +50,7 @@ def send(deps: Deps, work: Work) -> Verdict:
     try:
         outcomes = deps.card_system.batch_result(batch_id)
         if outcomes is None:
-            deps.card_system.submit_batch(
-                batch_id, [BatchLine(line.order_id, line.card_number, line.amount_fen) for line in lines]
-            )
+            deps.card_system.submit_batch(batch_id, [_asked(deps, line) for line in lines])
             return Later("handed in", _ASK_AGAIN, expected=True)
     except (Refused, Unavailable, Unknown) as silence:
         return Later(silence.code)
@@ -66,6 +64,11 @@ def send(deps: Deps, work: Work) -> Verdict:
     with deps.database.write() as tx:
         batches.finish(tx, batch_id, now)
     return Done(f"{len(lines)} lines")
+
+
+def _asked(deps: Deps, line: batches.Line) -> BatchLine:
+    number = card_numbers.opened(deps, line.card_id, line.card_number)
+    return BatchLine(line.order_id, number, line.amount_fen)
 
 
 def _settle(

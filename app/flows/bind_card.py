@@ -9,7 +9,7 @@ from app.domain.money import yuan_text
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import views
+from app.flows import card_numbers, views
 from app.flows.deps import Deps
 from app.ports import CardFacts, Refused, Unavailable, Unknown
 from app.store import cards
@@ -36,8 +36,9 @@ def by_number(deps: Deps, actor: Actor, text: str, nickname: str | None) -> Boun
         raise AppError("card_number_malformed")
     allowed_route(number, deps.city)
     facts = _facts(deps, number)
+    sealed, called = card_numbers.seal(deps.vault, facts.card_number), clean_nickname(nickname)
     with deps.database.write() as tx:
-        card = cards.bind(tx, actor.user_id, facts, clean_nickname(nickname), deps.clock.now())
+        card = cards.bind(tx, actor.user_id, facts, sealed, called, deps.clock.now())
     screen = replies.screen(
         "card_bound",
         card=views.card_label(deps.city, card),
@@ -68,8 +69,9 @@ def bound_cards(deps: Deps, actor: Actor) -> list[tuple[Card, int | None]]:
         owned = cards.of_user(tx, actor.user_id)
     found: list[tuple[Card, int | None]] = []
     for card in owned:
+        number = card_numbers.number_of(deps, card)
         try:
-            found.append((card, deps.card_system.find(card.card_number).balance_fen))
+            found.append((card, deps.card_system.find(number).balance_fen))
         except (Refused, Unavailable, Unknown):
             found.append((card, None))
     return found

@@ -42,12 +42,12 @@ def invite(deps: Deps, actor: Actor) -> tuple[str, Screen]:
 def accept(deps: Deps, actor: Actor, code: str) -> Screen:
     """A relative takes an invitation. AppError invite_wrong (also for one's own), too_many_tries."""
     rates.spend(deps, f"accept:{actor.user_id}", GUESSES_A_DAY, timedelta(days=1))
-    now, kept = deps.clock.now(), deps.vault.lookup(code.strip(), "invite")
+    now, kept = deps.clock.now(), deps.vault.lookups(code.strip(), "invite")
     with deps.database.write() as tx:
         elder_id = codes.find_invite(tx, kept, now)
         if elder_id is None or elder_id == actor.user_id:
             raise AppError("invite_wrong")
-        if codes.use(tx, CodePurpose.INVITE, elder_id, elder_id, kept, now) is None:
+        if codes.use(tx, CodePurpose.INVITE, elder_id, (elder_id,), kept, now) is None:
             raise AppError("invite_wrong")
         relatives.accept(tx, elder_id, actor.user_id)
     return replies.screen("relative_accepted")

@@ -34,6 +34,11 @@ def hashed(deps: Deps, code: str, bound_to: str) -> str:
     return deps.vault.lookup(f"{code}|{bound_to}", "code")
 
 
+def hashes(deps: Deps, code: str, bound_to: str) -> tuple[str, ...]:
+    """How it may have been kept by any of our processes."""
+    return deps.vault.lookups(f"{code}|{bound_to}", "code")
+
+
 def phone_of(deps: Deps, user_id: str) -> tuple[str, timedelta] | None:
     """The person's phone number, opened, and for how long it has been theirs."""
     with deps.database.read() as tx:
@@ -108,7 +113,7 @@ def _answer(
     now, bound_to = deps.clock.now(), found.bound_to()
     rates.spend(deps, f"code:{actor.user_id}", WRONG_CODES_A_DAY, timedelta(days=1))
     with deps.database.write() as tx:
-        taken = codes.use(tx, purpose, actor.user_id, bound_to, hashed(deps, code, bound_to), now)
+        taken = codes.use(tx, purpose, actor.user_id, (bound_to,), hashes(deps, code, bound_to), now)
     if taken is None:
         raise AppError("code_wrong")
     identity_check.prove(deps, order_id, factor, taken.issued_by, now)

@@ -24,7 +24,7 @@ from app.domain.orders import (
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import channels, check_screens, settle, views
+from app.flows import card_numbers, channels, check_screens, settle, views
 from app.flows.deps import Deps
 from app.flows.risk_of import risk_of
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
@@ -189,9 +189,10 @@ def _payers_own(order: Order, actor: Actor) -> Order:
 
 
 def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
-    allowed_route(card.card_number, deps.city)
+    allowed_route(card.prefix, deps.city)
+    number = card_numbers.number_of(deps, card)
     try:
-        facts = deps.card_system.find(card.card_number)
+        facts = deps.card_system.find(number)
     except Refused as no:
         raise AppError("card_blocked") from no
     except (Unavailable, Unknown) as silence:

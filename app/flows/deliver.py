@@ -12,7 +12,7 @@ from app.domain.arrival import batch_cutoff
 from app.domain.limits import room_fen
 from app.domain.orders import CARD_SYSTEM, INTER_CITY, Event, InvalidTransition, State, rest_after_part
 from app.domain.regions import issuer_of
-from app.flows import trouble
+from app.flows import card_numbers, trouble
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import Credit, CreditState, Refused, Unavailable, Unknown
@@ -42,10 +42,11 @@ def deliver(deps: Deps, work: Work) -> Verdict:
     if deps.city.batch is not None:
         return _wait_for_batch(deps, order, now)
     amount_fen = order.amount_fen if order.credit_fen is None else order.credit_fen
+    number = card_numbers.number_of(deps, card)
     if not work.may_send(deps.clock.now()):  # read once more: this worker may have stood still since `now`
         return Later("stood still for too long")
     try:
-        credit = deps.card_system.credit(order.id, card.card_number, amount_fen)
+        credit = deps.card_system.credit(order.id, number, amount_fen)
     except Refused as no:
         return not_credited(deps, work, order, card, no.code, now)
     except (Unavailable, Unknown) as silence:  # the same id again: either it was done, or it is done then
@@ -64,7 +65,7 @@ def _wait_for_batch(deps: Deps, order: Order, now: datetime) -> Verdict:
 
 def card_account(deps: Deps, card: Card) -> str:
     """Whom we owe the credit: our own card system, or another city's through inter-city clearing."""
-    issuer = issuer_of(card.card_number)
+    issuer = issuer_of(card.prefix)
     return CARD_SYSTEM if issuer is None or issuer.name == deps.city.name else INTER_CITY
 
 
@@ -126,7 +127,7 @@ def not_credited(deps: Deps, work: Work, order: Order, card: Card, code: str, no
 
 def _fits(deps: Deps, order: Order, card: Card) -> int:
     """What the card has room for now, less than what was asked for; chips are written whole or not at all."""
-    facts = deps.card_system.find(card.card_number)
+    facts = deps.card_system.find(card_numbers.number_of(deps, card))
     asked_fen = order.amount_fen if order.credit_fen is None else order.credit_fen
     room = room_fen(facts.balance_fen, facts.registered)
     return room if 0 < room < asked_fen and facts.mode == card.mode.value == "account" else 0

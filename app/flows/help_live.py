@@ -17,6 +17,7 @@ from app.store.help_rows import HelpEvent
 from app.store.people import Actor
 
 LONGEST_TICKET = 64
+PURPOSE = "help_ticket"  # what the keyed hash of a ticket is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,10 @@ def ticket(deps: Deps, actor: Actor, session_id: str) -> Ticket:
         found = open_seat(tx, actor, session_id, now, Side.ELDER, Side.RELATIVE)
         if help_rows.tickets_since(tx, session_id, now - MINUTE) >= TICKETS_A_MINUTE:
             raise AppError("help_too_fast", after_seconds=10)
-        help_rows.add_ticket(tx, _kept(deps, secret), session_id, found.side, now)
+        kept = deps.vault.lookup(secret, PURPOSE)
+        help_rows.add_ticket(tx, kept, session_id, found.side, now)
     url = f"{deps.settings.live_url}/live/help/{session_id}?ticket={secret}"
     return Ticket(url, now + TICKET_LIFE)
-
-
-def _kept(deps: Deps, secret: str) -> str:
-    return deps.vault.lookup(secret, "help_ticket")
 
 
 def join(deps: Deps, session_id: str, secret: str) -> Side:
@@ -54,7 +52,7 @@ def join(deps: Deps, session_id: str, secret: str) -> Side:
         raise AppError("help_not_found")
     with deps.database.write() as tx:
         found = help_rows.find(tx, session_id, lock=True)
-        side = help_rows.use_ticket(tx, _kept(deps, secret), session_id, now)
+        side = help_rows.use_ticket(tx, deps.vault.lookups(secret, PURPOSE), session_id, now)
         if found is None or side is None or found.state != State.OPEN.value:
             raise AppError("help_not_found")
         if why_over(found, relatives.find(tx, found.elder_id, found.relative_id), now) is not None:

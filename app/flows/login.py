@@ -71,7 +71,7 @@ def login(
 
 def _device(deps: Deps, tx: Connection, user_id: str, device: str, now: datetime) -> str:
     """The device's id. One more device of a person is told to them: it may not be theirs."""
-    seen = devices.seen(tx, user_id, deps.vault.lookup(device, "device"), now)
+    seen = devices.seen(tx, user_id, deps.vault.lookups(device, "device"), now)
     if seen.unexpected:
         outbox.add(tx, Topic.DEVICE_NEW, seen.id, now)
     return seen.id

@@ -139,15 +139,14 @@ def answer_phone(deps: Deps, actor: Actor, phone: str, code: str) -> Screen:
         raise AppError("phone_malformed")
     now, bound_to = deps.clock.now(), f"phone:{number}"
     rates.spend(deps, f"code:{actor.user_id}", check_code.WRONG_CODES_A_DAY, timedelta(days=1))
-    bound, kept = deps.vault.lookup(bound_to, "code"), check_code.hashed(deps, code, bound_to)
-    lookup = deps.vault.lookup(number, "real_names.phone")
+    bound, kept = deps.vault.lookups(bound_to, "code"), check_code.hashes(deps, code, bound_to)
     with deps.database.write() as tx:
         if codes.use(tx, CodePurpose.PHONE, actor.user_id, bound, kept, now) is not None:
             known = real_names.of_user(tx, actor.user_id)
             same = known.phone is not None and _open(deps, actor.user_id, "phone", known.phone) == number
             if not same:  # the same phone again keeps its age
                 values = {**_sealed(deps, actor.user_id, "phone", number), "phone_at": now}
-                real_names.put(tx, actor.user_id, {**values, "phone_lookup": lookup})
+                real_names.put(tx, actor.user_id, values)
             return replies.screen("phone_kept", last_four=number[-4:])
     raise AppError("code_wrong")
 

@@ -12,6 +12,7 @@ from app.domain.differences import Standing, knowing
 from app.domain.orders import CARD_SYSTEM, INTER_CITY, PAY_ACCOUNTS
 from app.domain.reconciliation import Class, Comparison, Row, RowKind, Tally, compare
 from app.domain.regions import issuer_of
+from app.flows import card_numbers
 from app.flows.deps import Deps
 from app.flows.reconcile_report import CARDS, newest_by_name
 from app.flows.trouble import quarantine
@@ -77,7 +78,7 @@ def _bill(deps: Deps, channel: str, pay: WeChatPay, day: date, watched: set[str]
     with reconciliation.snapshot(deps.database) as tx:
         ours = reconciliation.money(tx, channel, day)
         comparison = compare(day, ours, _bill_rows(lines, account), watched)
-        _look_around(tx, channel, day, comparison)
+        _look_around(deps, tx, channel, day, comparison)
     return Book(channel, differences.WECHAT_BILL, channel, account, sha1 is not None, sha1, comparison)
 
 
@@ -99,9 +100,9 @@ def _card_file(deps: Deps, day: date, watched: set[str]) -> Book:
     except OutsideError as silence:
         raise Silent(CARDS, silence.code) from silence
     with reconciliation.snapshot(deps.database) as tx:
-        ours = reconciliation.credits(tx, day, account_of)
+        ours = reconciliation.credits(tx, day, account_of, card_numbers.for_comparing(deps))
         comparison = compare(day, ours, _credit_rows(lines, account_of), watched)
-        _look_around(tx, None, day, comparison)
+        _look_around(deps, tx, None, day, comparison)
     return Book(CARDS, differences.CARD_FILE, None, CARD_SYSTEM, True, None, comparison)
 
 
@@ -121,7 +122,7 @@ def _credit_rows(lines: Sequence[CreditLine], account_of: Callable[[str], str]) 
 
 
 def _account_of(deps: Deps) -> Callable[[str], str]:
-    """Whom we owe for a credit to a card: the same rule as at its delivery."""
+    """Whom we owe for a credit to a card, by its number or prefix: the same rule as at its delivery."""
     here = deps.city.name
 
     def account_of(card_number: str) -> str:
@@ -131,10 +132,10 @@ def _account_of(deps: Deps) -> Callable[[str], str]:
     return account_of
 
 
-def _look_around(tx: Connection, channel: str | None, day: date, comparison: Comparison) -> None:
+def _look_around(deps: Deps, tx: Connection, channel: str | None, day: date, comparison: Comparison) -> None:
     """What only they show may be known to us from another day, or be on its way."""
     missing = [one.theirs for one in comparison.findings if one.found is Class.MISSING_OURS and one.theirs]
-    known = reconciliation.standings(tx, channel, day, missing)
+    known = reconciliation.standings(tx, channel, day, missing, card_numbers.for_comparing(deps))
     comparison.findings = [
         knowing(one, known.get(one.theirs, Standing.ABSENT)) if one.theirs else one
         for one in comparison.findings

@@ -93,7 +93,7 @@ def payment_received(
     if payment.transaction_id and orders.transaction_used(tx, payment.transaction_id, order.id):
         return quarantine(tx, "transaction_reused", order.id, payment.transaction_id, now)
     paid_at = payment.paid_at or now
-    issuer = issuer_of(cards.get(tx, order.card_id).card_number)
+    issuer = issuer_of(cards.get(tx, order.card_id).prefix)
     changes = {
         "transaction_id": payment.transaction_id,
         "paid_at": paid_at,

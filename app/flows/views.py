@@ -8,7 +8,6 @@ from typing import Any
 
 from app.domain.arrival import promise
 from app.domain.calendar import Calendar
-from app.domain.cards import last_four
 from app.domain.cities import City
 from app.domain.clock import SHANGHAI
 from app.domain.money import yuan_short, yuan_text
@@ -25,7 +24,7 @@ QUICK_AMOUNTS_FEN = (5_000, 10_000, 20_000)
 
 def issuer(city: City, card: Card) -> City:
     """The city whose card this is: a partner's card is called what its own city calls it."""
-    return issuer_of(card.card_number) or city
+    return issuer_of(card.prefix) or city
 
 
 def card_name(city: City, card: Card) -> str:
@@ -40,7 +39,7 @@ def card_label(city: City, card: Card) -> str:
 
 def spoken_card(city: City, card: Card) -> str:
     """The same, as it is read aloud."""
-    digits = spoken_digits(last_four(card.card_number))
+    digits = spoken_digits(card.last_four)
     return replies.phrase("card", name=card_name(city, card), last_four=digits)
 
 

@@ -12,7 +12,7 @@ from app.domain.orders import Event
 from app.domain.orders import State as OrderState
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import check_ways, checkout, consents, views
+from app.flows import card_numbers, check_ways, checkout, consents, views
 from app.flows.deps import Deps
 from app.ports import Clip, Refused, Unavailable, Unknown
 from app.store import cards, conversations, orders
@@ -229,8 +229,9 @@ def _balances(deps: Deps, owned: Sequence[Card]) -> Screen:
         return views.plain(deps.city, "bind_card")
     found = []
     for card in owned:
+        number = card_numbers.number_of(deps, card)
         try:
-            found.append((card, deps.card_system.find(card.card_number).balance_fen))
+            found.append((card, deps.card_system.find(number).balance_fen))
         except Refused as no:
             raise AppError("card_blocked") from no
         except (Unavailable, Unknown) as silence:

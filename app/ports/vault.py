@@ -32,9 +32,19 @@ class Vault(Protocol):
         ...
 
     def lookup(self, text: str, purpose: str) -> str:
-        """64 hex digits that stand for `text` in a column that is searched (HMAC-SM3).
+        """What is stored for `text` in a column that is searched: "keyid:64 hex digits" (HMAC-SM3) under the
+        newest lookup key.
 
         The same text gives another value for another `purpose`, so that two columns cannot be joined by
         who holds the database alone. Bring `text` into one spelling first: nothing is normalised here.
         """
+        ...
+
+    def lookups(self, text: str, purpose: str) -> tuple[str, ...]:
+        """What `text` is found by: the same under every lookup key we have, the newest first. While a key is
+        replaced some rows stand under the old one, and other processes may write more of them."""
+        ...
+
+    def current_lookup(self, lookup: str) -> bool:
+        """Whether it was made with the newest lookup key, by its key id alone."""
         ...

@@ -104,14 +104,14 @@ def other_cases(found: Any) -> Iterator[Case]:
             yield Case("AES-256-GCM", case["id"], case["source"], partial(_aes_gcm, case))
 
 
-def vault_cases(keys: Sequence[tuple[str, str]], lookup_key: str) -> Iterator[Case]:
+def vault_cases(keys: Sequence[tuple[str, str]], lookup_keys: Sequence[tuple[str, str]]) -> Iterator[Case]:
     """Whether each configured key seals and opens, in its place only. `keys` are (id, hex digits)."""
     for key in keys:
-        yield Case("vault", f"key {key[0]}", "ANXIN_VAULT_KEYS", partial(_round_trip, key, lookup_key))
+        yield Case("vault", f"key {key[0]}", "ANXIN_VAULT_KEYS", partial(_round_trip, key, lookup_keys))
 
 
-def _round_trip(key: tuple[str, str], lookup_key: str) -> bool:
-    vault = Sm4Vault([key], lookup_key)
+def _round_trip(key: tuple[str, str], lookup_keys: Sequence[tuple[str, str]]) -> bool:
+    vault = Sm4Vault([key], lookup_keys)
     plain, place = b"selftest", "selftest.column:row"
     sealed = vault.seal(plain, place)
     elsewhere = refuses(lambda: vault.open(sealed, "selftest.column:other"), VaultFault)

@@ -18,11 +18,12 @@ class Sm4Vault:
     a city of ten million sealing ten values each stays below a fortieth of that.
     """
 
-    def __init__(self, keys: Sequence[tuple[str, str]], lookup_key: str) -> None:
-        """`keys` are (id, 32 hex digits), the newest first; app.config has looked at them already."""
+    def __init__(self, keys: Sequence[tuple[str, str]], lookup_keys: Sequence[tuple[str, str]]) -> None:
+        """`keys` are (id, 32 hex digits), `lookup_keys` (id, text), the newest first; app.config has looked
+        at them already."""
         self._keys = {key_id: bytes.fromhex(digits) for key_id, digits in keys}
         self._newest = keys[0][0]
-        self._lookup_key = lookup_key.encode()
+        self._lookup_keys = [(key_id, key.encode()) for key_id, key in lookup_keys]
 
     def seal(self, plain: bytes, context: str) -> str:
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -44,9 +45,19 @@ class Sm4Vault:
         return sealed.partition(":")[0] == self._newest
 
     def lookup(self, text: str, purpose: str) -> str:
-        # A key for each purpose: no text can be chosen so that it collides with one of another purpose.
-        of_purpose = hmac_sm3(self._lookup_key, purpose.encode())
-        return hmac_sm3(of_purpose, text.encode()).hex()
+        return _lookup(*self._lookup_keys[0], text, purpose)
+
+    def lookups(self, text: str, purpose: str) -> tuple[str, ...]:
+        return tuple(_lookup(key_id, key, text, purpose) for key_id, key in self._lookup_keys)
+
+    def current_lookup(self, lookup: str) -> bool:
+        return lookup.partition(":")[0] == self._lookup_keys[0][0]
+
+
+def _lookup(key_id: str, key: bytes, text: str, purpose: str) -> str:
+    # A key for each purpose: no text can be chosen so that it collides with one of another purpose.
+    of_purpose = hmac_sm3(key, purpose.encode())
+    return f"{key_id}:{hmac_sm3(of_purpose, text.encode()).hex()}"
 
 
 def _decoded(text: str) -> bytes:

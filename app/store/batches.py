@@ -22,10 +22,11 @@ MOST_LINES = 5_000  # of one file (docs/CARD_SYSTEM.md)
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One order of a file, as it is asked for."""
+    """One order of a file, as it is asked for; the number is sealed."""
 
     order_id: str
-    card_number: str
+    card_id: str
+    card_number: str | None
     amount_fen: int
 
 
@@ -62,12 +63,12 @@ def collect(tx: Connection, cut_off: datetime, now: datetime) -> str | None:
 def lines_of(tx: Connection, batch_id: str) -> list[Line]:
     """The file's lines in the order of their ids: the same every time it is asked for."""
     statement = (
-        select(_orders.c.id, _cards.c.card_number, _amount.label("fen"))
+        select(_orders.c.id, _orders.c.card_id, _cards.c.card_number, _amount.label("fen"))
         .join(_cards, _cards.c.id == _orders.c.card_id)
         .where(_orders.c.batch_id == batch_id)
         .order_by(_orders.c.id)
     )
-    return [Line(row.id, row.card_number, int(row.fen)) for row in tx.execute(statement)]
+    return [Line(row.id, row.card_id, row.card_number, int(row.fen)) for row in tx.execute(statement)]
 
 
 def orders_of(tx: Connection, batch_id: str) -> list[Order]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -67,9 +68,15 @@ def void(tx: Connection, purpose: CodePurpose, user_id: str, now: datetime) -> N
 
 
 def use(
-    tx: Connection, purpose: CodePurpose, user_id: str, bound_to: str, code: str, now: datetime
+    tx: Connection,
+    purpose: CodePurpose,
+    user_id: str,
+    bound_to: Collection[str],
+    code: Collection[str],
+    now: datetime,
 ) -> Code | None:
-    """Take a code in: the right one, in time, for exactly this, is used up; None for anything else.
+    """Take a code in: the right one, in time, for exactly this, is used up; None for anything else. Both are
+    given as what they may be kept as, under each lookup key there is.
 
     A wrong one costs a try, and after CODE_TRIES the live code is worth nothing. Both are counted in the row
     itself, so that parallel guesses are counted too.
@@ -82,7 +89,7 @@ def use(
     )
     counted = update(_codes).where(live, _codes.c.tries < CODE_TRIES).values(tries=_codes.c.tries + 1)
     tx.execute(counted)
-    right = (_codes.c.bound_to == bound_to) & (_codes.c.code == code) & (_codes.c.tries <= CODE_TRIES)
+    right = _codes.c.bound_to.in_(bound_to) & _codes.c.code.in_(code) & (_codes.c.tries <= CODE_TRIES)
     taken = update(_codes).where(live, right).values(used_at=now)
     row = tx.execute(taken.returning(_codes.c.id, _codes.c.user_id, _codes.c.issued_by)).first()
     if row is None:
@@ -91,11 +98,11 @@ def use(
     return Code(row.id, row.user_id, row.issued_by)
 
 
-def find_invite(tx: Connection, code: str, now: datetime) -> str | None:
-    """Whose live invitation this is; None for no such code."""
+def find_invite(tx: Connection, code: Collection[str], now: datetime) -> str | None:
+    """Whose live invitation this is; None for no such code. `code` is as for `use`."""
     statement = select(_codes.c.user_id).where(
         _codes.c.purpose == CodePurpose.INVITE.value,
-        _codes.c.code == code,
+        _codes.c.code.in_(code),
         _codes.c.used_at.is_(None),
         _codes.c.expires_at > now,
     )

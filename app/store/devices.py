@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,21 +23,33 @@ class Seen:
     unexpected: bool
 
 
-def seen(tx: Connection, user_id: str, device_key: str, now: datetime) -> Seen:
-    """The person's device behind this key, made at first sight. `device_key` is a keyed hash."""
-    here = (_devices.c.user_id == user_id) & (_devices.c.device_key == device_key)
-    others = select(_devices.c.id).where(_devices.c.user_id == user_id, _devices.c.device_key != device_key)
+def seen(tx: Connection, user_id: str, device_keys: Sequence[str], now: datetime) -> Seen:
+    """The person's device behind these keys, made at first sight. They are one keyed hash under each lookup
+    key, the newest first: a device that is kept under an older one moves to the newest, since nothing but the
+    device itself knows what is hashed."""
+    mine = _devices.c.user_id == user_id
+    known = tx.execute(
+        select(_devices.c.id, _devices.c.device_key).where(mine, _devices.c.device_key.in_(device_keys))
+    )
+    found = {row.device_key: str(row.id) for row in known}
+    if found:
+        device_id = next(found[key] for key in device_keys if key in found)
+        key = device_keys[0]
+        tx.execute(
+            update(_devices).where(_devices.c.id == device_id).values(last_seen_at=now, device_key=key)
+        )
+        return Seen(device_id, False)
     values = {
         "id": new_id(Kind.DEVICE),
         "user_id": user_id,
-        "device_key": device_key,
+        "device_key": device_keys[0],
         "first_seen_at": now,
         "last_seen_at": now,
     }
     if insert_once(tx, _devices, ("user_id", "device_key"), values):
+        others = select(_devices.c.id).where(mine, _devices.c.id != values["id"])
         return Seen(str(values["id"]), tx.execute(others.limit(1)).first() is not None)
-    tx.execute(update(_devices).where(here).values(last_seen_at=now))
-    return Seen(str(tx.execute(select(_devices.c.id).where(here)).scalar_one()), False)
+    return seen(tx, user_id, device_keys, now)  # another login of the same device was first
 
 
 def owner(tx: Connection, device_id: str) -> tuple[str, datetime] | None:

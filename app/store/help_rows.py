@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
@@ -130,10 +130,11 @@ def tickets_since(tx: Connection, session_id: str, since: datetime) -> int:
     return int(tx.execute(select(func.count()).where(given)).scalar_one())
 
 
-def use_ticket(tx: Connection, ticket: str, session_id: str, now: datetime) -> Side | None:
-    """Whose ticket it was; None for one that is unknown, used, too old, or of another session."""
+def use_ticket(tx: Connection, tickets: Sequence[str], session_id: str, now: datetime) -> Side | None:
+    """Whose ticket it was, by its hash under any of our keys; None for one that is unknown, used, too old, or
+    of another session."""
     live = (_tickets.c.used_at.is_(None)) & (_tickets.c.expires_at > now)
-    mine = update(_tickets).where(_tickets.c.ticket == ticket, _tickets.c.session_id == session_id, live)
+    mine = update(_tickets).where(_tickets.c.ticket.in_(tickets), _tickets.c.session_id == session_id, live)
     side = tx.execute(mine.values(used_at=now).returning(_tickets.c.side)).scalar()
     return None if side is None else Side(side)
 

@@ -5,64 +5,59 @@ Which rows are a person's, and what becomes of them, says `personal_tables`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    Table,
-    cast,
-    delete,
-    exists,
-    func,
-    literal,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy import String as Text
+from sqlalchemy import ColumnElement, Connection, Table, delete, exists, func, literal, or_, select, update
 
 from app.domain.clock import iso
 from app.domain.identity import masked
 from app.domain.orders import MONEY_HELD, UNPAID, State
 from app.store import models
-from app.store.personal_tables import EXPIRES, TABLES, Erasure
+from app.store.personal_tables import EXPIRES, TABLES, Entry, Erasure
+from app.store.sealed import SEALED
 
 MASKED_AFTER = timedelta(days=7)  # reconciliation compares a card's number until the T+2 files are read
 
 _t: Mapping[str, Table] = models.metadata.tables
 _cards, _orders, _users = _t["cards"], _t["orders"], _t["users"]
+Export = dict[str, list[dict[str, Any]]]
+Opened = Callable[[str, str], str]  # (sealed text, its context) to the plain text
 
 
 def _unused_cards(user_id: str) -> ColumnElement[bool]:
     return (_cards.c.user_id == user_id) & ~exists().where(_orders.c.card_id == _cards.c.id)
 
 
-def export(tx: Connection, user_id: str) -> dict[str, list[dict[str, Any]]]:
-    """The person's rows of every table that has any, ready for JSON; never a secret, never a sealed text."""
+def export(tx: Connection, user_id: str, opened: Opened) -> Export:
+    """The person's rows of every table that has any, ready for JSON; never a secret, never a sealed text:
+    what `opened` hands out is shown masked."""
     found = {}
     for name, entry in TABLES.items():
         if entry.whose is None:
             continue
         table = _t[name]
-        columns = [table.c[column] for column in (*entry.shown, *entry.masked)]
-        statement = select(*columns).where(entry.whose(user_id)).order_by(*table.primary_key.columns)
-        rows = [_shown(dict(row._mapping), entry.masked) for row in tx.execute(statement)]
+        asked = select(table).where(entry.whose(user_id)).order_by(*table.primary_key.columns)
+        rows = [_shown(name, entry, row._mapping, opened) for row in tx.execute(asked)]
         if rows:
             found[name] = rows
     return found
 
 
-def _shown(row: Mapping[str, Any], masked: tuple[str, ...]) -> dict[str, Any]:
+def _shown(table: str, entry: Entry, row: Mapping[Any, Any], opened: Opened) -> dict[str, Any]:
+    places = {each.column: each for each in SEALED if each.table == table}
     shown = {}
-    for name, value in row.items():
+    for name in (*entry.shown, *entry.masked, *entry.sealed):
+        value = row[name]
         if isinstance(value, datetime):
             value = iso(value)
         elif isinstance(value, date):
             value = value.isoformat()
-        elif name in masked and value is not None:
+        elif name in entry.sealed and value is not None:
+            key = (row[column] for column in places[name].key)
+            value = mask(opened(value, places[name].context(*key)))
+        elif name in entry.masked and value is not None:
             value = mask(value)
         shown[name] = value
     return shown
@@ -115,14 +110,6 @@ def money_unsettled(tx: Connection, user_id: str) -> bool:
     return False
 
 
-def sealed_names(tx: Connection, user_id: str) -> dict[str, str]:
-    """The person's sealed columns by name, for the flow that may open them."""
-    names = _t["real_names"]
-    columns = (names.c.name, names.c.id_number, names.c.phone, names.c.bank_card)
-    row = tx.execute(select(*columns).where(names.c.user_id == user_id)).first()
-    return {} if row is None else {name: sealed for name, sealed in row._mapping.items() if sealed}
-
-
 def erase(tx: Connection, user_id: str, now: datetime) -> None:
     """Delete and blank what TABLES says, and write down when. No money of theirs may be on its way."""
     for name, entry in TABLES.items():
@@ -152,14 +139,12 @@ def faces_stored(tx: Connection) -> int:
 
 
 def mask_cards(tx: Connection, now: datetime) -> int:
-    """Cards of erased people lose the middle of their number once no reconciliation needs it: the issuer's
-    eight digits and the last four stay, for the books. Returns how many."""
+    """Cards of erased people lose their number once no reconciliation needs it: the issuer's eight digits and
+    the last four stay, for the books. Returns how many."""
     recent = exists().where(
         _orders.c.card_id == _cards.c.id,
         or_(_orders.c.paid_at > now - MASKED_AFTER, _orders.c.credited_at > now - MASKED_AFTER),
     )
     erased = _cards.c.user_id.in_(select(_users.c.id).where(_users.c.erased_at.is_not(None)))
-    middle = literal("*") + cast(_cards.c.position, Text) + literal("*")  # two cards may end alike
-    number = func.substr(_cards.c.card_number, 1, 8) + middle + func.substr(_cards.c.card_number, 16, 4)
-    masked = update(_cards).where(erased, ~_cards.c.card_number.contains("*"), ~recent)
-    return tx.execute(masked.values(card_number=number)).rowcount
+    masked = update(_cards).where(erased, _cards.c.card_number.is_not(None), ~recent)
+    return tx.execute(masked.values(card_number=None, card_number_lookup=None)).rowcount

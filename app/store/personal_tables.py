@@ -31,12 +31,14 @@ class Erasure(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One table. `whose` picks a user's rows; `shown` are the columns of the export, `masked` those of which
-    only the ends are shown; `blank` are the values of Erasure.BLANK, in the rows `owned` picks."""
+    only the ends are shown, `sealed` those that are opened for it first; `blank` are the values of
+    Erasure.BLANK, in the rows `owned` picks."""
 
     erasure: Erasure
     whose: Whose | None = None
     shown: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
+    sealed: tuple[str, ...] = ()
     blank: Mapping[str, Any] = field(default_factory=dict)
     owned: Whose | None = None
 
@@ -86,8 +88,11 @@ TABLES: Mapping[str, Entry] = {
         _E.DELETE, _by("one_time_codes", "user_id"), ("purpose", "opened_at", "expires_at", "used_at")
     ),
     "real_names": Entry(
-        _E.DELETE, _by("real_names", "user_id"), ("named_at", "phone_at", "bank_card_at")
-    ),  # the flow adds what is sealed, masked
+        _E.DELETE,
+        _by("real_names", "user_id"),
+        ("named_at", "phone_at", "bank_card_at"),
+        sealed=("name", "id_number", "phone", "bank_card"),
+    ),
     "own_limits": Entry(_E.DELETE, _by("own_limits", "user_id"), ("single_fen", "day_fen", "at")),
     "relatives": Entry(
         _E.DELETE,
@@ -151,9 +156,9 @@ TABLES: Mapping[str, Entry] = {
     "cards": Entry(
         _E.BLANK,
         _by("cards", "user_id"),
-        ("id", "city", "mode", "registered", "nickname", "position", "created_at"),
-        ("card_number",),
-        {"nickname": None},
+        ("id", "prefix", "last_four", "city", "mode", "registered", "nickname", "position", "created_at"),
+        sealed=("card_number",),
+        blank={"nickname": None},
     ),
     "orders": Entry(
         _E.BLANK,

@@ -32,6 +32,7 @@ _channel = func.coalesce(_orders.c.pay_channel, PRIMARY)
 _paid_fen = (_orders.c.amount_fen + _orders.c.fee_fen).label("fen")
 _credited_fen = func.coalesce(_orders.c.credit_fen, _orders.c.amount_fen).label("fen")
 _T = TypeVar("_T")
+NumberOf = Callable[[str, str | None], str]  # (card id, sealed number) to the number; "" where there is none
 
 
 @contextmanager
@@ -124,28 +125,45 @@ def _sent_home(tx: Connection, channel: str, day: date) -> Iterator[Row]:
         )
 
 
-def credits(tx: Connection, day: date, account_of: Callable[[str], str]) -> Iterator[Row]:
-    """What we booked as credited, by the moment we learned it. `account_of` tells whom we owe for a card."""
+def credits(
+    tx: Connection, day: date, account_of: Callable[[str], str], number_of: NumberOf
+) -> Iterator[Row]:
+    """What we booked as credited, by the moment we learned it. `account_of` tells whom we owe for cards of a
+    prefix, `number_of` opens a number."""
     start, end = span(day)
     done = (
-        select(_orders.c.id, _cards.c.card_number, _credited_fen, _orders.c.credited_at)
+        select(
+            _orders.c.id,
+            _orders.c.card_id,
+            _cards.c.card_number,
+            _cards.c.prefix,
+            _credited_fen,
+            _orders.c.credited_at,
+        )
         .join(_cards, _cards.c.id == _orders.c.card_id)
         .where(_orders.c.credited_at >= start, _orders.c.credited_at < end)
     )
     for row in _read(tx, done):
-        account = account_of(row.card_number)
-        yield Row(RowKind.CREDIT, row.id, row.card_number, row.id, -row.fen, row.credited_at, True, account)
+        account, number = account_of(row.prefix), number_of(row.card_id, row.card_number)
+        yield Row(RowKind.CREDIT, row.id, number, row.id, -row.fen, row.credited_at, True, account)
 
 
 # --- what we know of a number ---------------------------------------------------------------------
 
 
-def standings(tx: Connection, channel: str | None, day: date, rows: Sequence[Row]) -> dict[Row, Standing]:
+def no_number(_card_id: str, _sealed: str | None) -> str:
+    """For who compares no card numbers."""
+    return ""
+
+
+def standings(
+    tx: Connection, channel: str | None, day: date, rows: Sequence[Row], number_of: NumberOf = no_number
+) -> dict[Row, Standing]:
     """What our book knows, on all days, of rows that only the other side shows on `day`.
 
     `channel` is the merchant whose bill shows them; None for credits. A row that is booked with another
     amount, or about something else, is as good as absent. Credits without `about` are taken to be about the
-    order's own card.
+    order's own card; for others `number_of` opens it.
     """
     found: dict[Row, Standing] = {}
     for part in in_parts(rows):
@@ -154,7 +172,7 @@ def standings(tx: Connection, channel: str | None, day: date, rows: Sequence[Row
             if wanted and channel is not None:
                 found.update(look(tx, channel, day, wanted))
         if wanted := [row for row in part if row.kind is RowKind.CREDIT]:
-            found.update(_known_credits(tx, day, wanted))
+            found.update(_known_credits(tx, day, wanted, number_of))
     return found
 
 
@@ -202,16 +220,17 @@ def _of_refund(row: Row, ours: Any, day: date) -> Standing:
     return Standing.NOT_DONE if over else Standing.ON_ITS_WAY
 
 
-def _known_credits(tx: Connection, day: date, rows: Sequence[Row]) -> _Found:
+def _known_credits(tx: Connection, day: date, rows: Sequence[Row], number_of: NumberOf) -> _Found:
+    columns = (_orders.c.id, _orders.c.state, _orders.c.card_id, _orders.c.credited_at)
     statement = (
-        select(_orders.c.id, _orders.c.state, _cards.c.card_number, _credited_fen, _orders.c.credited_at)
+        select(*columns, _cards.c.card_number, _credited_fen)
         .join(_cards, _cards.c.id == _orders.c.card_id)
         .where(_orders.c.id.in_([row.number for row in rows]))
     )
     known = {row.id: row for row in tx.execute(statement)}
     for row in rows:
         ours = known.get(row.number)
-        if ours is None or row.about not in ("", ours.card_number):
+        if ours is None or (row.about and row.about != number_of(ours.card_id, ours.card_number)):
             yield row, Standing.ABSENT
         elif ours.credited_at is not None:
             same = -ours.fen == row.fen

@@ -14,6 +14,7 @@ from app.domain.clock import as_utc
 from app.domain.orders import CARD_SYSTEM, EDGES, ENDS, INTER_CITY, PAY_ACCOUNTS, START, Event, State
 from app.store import ledger
 from app.voice import replies
+from tests.builders import card_number
 from tests.flows.money_world import MoneyWorld
 
 PAID_TRADE = ("SUCCESS", "REFUND")
@@ -181,7 +182,8 @@ def _money_of(order: Mapping[str, Any], theirs: Theirs, world: MoneyWorld) -> No
     leaving_fen = theirs.returned(own["transaction_id"], done=False)
     if credit is not None:
         assert state in (State.PAID, State.RETURNING_REST, State.COMPLETED), (order["id"], state)
-        assert credit["card_number"] == order["card_number"]
+        number = card_number(world.deps.vault, order["card_id"], order["card_number"])
+        assert credit["card_number"] == number
         assert credit["amount_fen"] + leaving_fen <= whole_fen, "more went out than came in"
     if state in (State.RETURNING_REST, State.COMPLETED):
         asked_fen = order["amount_fen"] if order["credit_fen"] is None else order["credit_fen"]

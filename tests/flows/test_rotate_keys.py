@@ -16,13 +16,14 @@ from app.ports import Vault, VaultFault
 from app.providers.vault import Sm4Vault
 from app.store.database import Database
 from app.store.models import metadata
-from app.store.sealed import SEALED
+from app.store.models.base import LOOKUP
+from app.store.sealed import HASHED, SEALED
 from tests.builders import a_person
 
 OLD = ("k1", "00112233445566778899aabbccddeeff")
 NEW = ("k2", "ffeeddccbbaa99887766554433221100")
-LOOKUP = "l" * 32
-BEFORE, DURING, AFTER = (Sm4Vault(keys, LOOKUP) for keys in ([OLD], [NEW, OLD], [NEW]))
+LOOKUPS = [("l1", "l" * 32)]
+BEFORE, DURING, AFTER = (Sm4Vault(keys, LOOKUPS) for keys in ([OLD], [NEW, OLD], [NEW]))
 
 NAMES = metadata.tables["real_names"]
 TEMPLATES = metadata.tables["face_templates"]
@@ -97,6 +98,12 @@ class Interrupting:
     def lookup(self, text: str, purpose: str) -> str:
         return DURING.lookup(text, purpose)
 
+    def lookups(self, text: str, purpose: str) -> tuple[str, ...]:
+        return DURING.lookups(text, purpose)
+
+    def current_lookup(self, lookup: str) -> bool:
+        return DURING.current_lookup(lookup)
+
 
 def test_after_a_rotation_the_old_key_may_go(database: Database, clock: FakeClock) -> None:
     people_sealed_under(BEFORE, database, clock, 450)  # more than two batches
@@ -136,7 +143,7 @@ def test_a_rotation_that_is_stopped_goes_on_where_it_was(database: Database, clo
     with pytest.raises(KeyboardInterrupt):
         rotate_keys.rotate(database, Interrupting(at=550, happening=stop))
     assert everything_opens(DURING, database) == 1400
-    left = sum(each.outdated for each in rotate_keys.standing(database, DURING))
+    left = rotate_keys.outdated(database, DURING)
     assert left == 1400 - 500  # the templates, and the first batch of names
     done = rotate_keys.rotate(database, DURING)
     assert done.resealed == left and done.complete
@@ -202,7 +209,7 @@ def test_writers_beside_a_rotation_lose_nothing(database: Database, clock: FakeC
 
 def test_what_opens_under_no_key_is_named_and_left_alone(database: Database, clock: FakeClock) -> None:
     first, second, third = people_sealed_under(BEFORE, database, clock, 3)
-    foreign = Sm4Vault([("k0", "0f" * 8 + "a5" * 8)], LOOKUP)
+    foreign = Sm4Vault([("k0", "0f" * 8 + "a5" * 8)], LOOKUPS)
     broken = {
         first: foreign.seal(b"x", f"real_names.name:{first}"),
         second: sealed(BEFORE, "name", third),  # moved from another row
@@ -223,10 +230,22 @@ def test_what_opens_under_no_key_is_named_and_left_alone(database: Database, clo
 def test_the_list_names_columns_that_are_there_and_binds_each_value_to_its_row() -> None:
     for column in SEALED:
         table = metadata.tables[column.table]
-        assert column.column in table.c
+        assert column.column in table.c and (column.lookup is None or column.lookup in table.c)
         assert tuple(key.name for key in table.primary_key) == column.key
         assert column.context("usr_1") == f"{column.table}.{column.column}:usr_1"
     assert len({column.name for column in SEALED}) == len(SEALED)
+
+
+def test_every_column_of_lookups_is_in_the_list_or_over_before_its_key_is_taken_away() -> None:
+    listed = {(each.table, each.lookup) for each in SEALED if each.lookup} | set(HASHED)
+    short_lived = {("one_time_codes", "code"), ("one_time_codes", "bound_to"), ("rate_counters", "bucket")}
+    found = {
+        (table.name, column.name)
+        for table in metadata.tables.values()
+        for column in table.c
+        if getattr(column.type, "length", None) == LOOKUP.length
+    }
+    assert found == listed | short_lived
 
 
 def test_every_place_the_source_seals_for_is_in_the_list() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import assume, given
@@ -10,17 +11,18 @@ from hypothesis import strategies as st
 
 from app.ports import Vault, VaultFault
 from app.providers.vault import Sm4Vault
+from app.store.models.base import LOOKUP as LOOKUP_COLUMN
 
 OLD = ("k1", "00112233445566778899aabbccddeeff")
 NEW = ("k2", "ffeeddccbbaa99887766554433221100")
-LOOKUP = "l" * 32
+LOOKUP, NEW_LOOKUP = ("l1", "l" * 32), ("l2", "m" * 32)
 NAME = "real_names.name:usr_1"
 
 contexts = st.text(max_size=80)
 plains = st.binary(max_size=1200)  # a face template is about 540 bytes
 
 
-def vault(*keys: tuple[str, str], lookup: str = LOOKUP) -> Vault:
+def vault(*keys: tuple[str, str], lookup: Sequence[tuple[str, str]] = (LOOKUP,)) -> Vault:
     return Sm4Vault(keys or (OLD,), lookup)
 
 
@@ -99,8 +101,25 @@ def test_a_lookup_is_the_same_for_one_purpose_and_another_for_another(text: str,
     assume(one != two)
     assert vault().lookup(text, one) == vault(NEW, OLD).lookup(text, one)  # survives a rotation
     assert vault().lookup(text, one) != vault().lookup(text, two)
-    assert vault().lookup(text, one) != vault(lookup="m" * 32).lookup(text, one)
-    assert len(vault().lookup(text, one)) == 64
+    assert len(vault().lookup(text, one)) == 64 + len("l1:")
+
+
+@given(st.text(max_size=40), st.text(max_size=20))
+def test_while_a_lookup_key_is_replaced_a_text_is_found_by_both(text: str, purpose: str) -> None:
+    before, after = vault(), vault(lookup=[NEW_LOOKUP])
+    for during in (vault(lookup=[LOOKUP, NEW_LOOKUP]), vault(lookup=[NEW_LOOKUP, LOOKUP])):
+        found = {before.lookup(text, purpose), after.lookup(text, purpose)}
+        assert set(during.lookups(text, purpose)) == found and len(found) == 2
+        assert during.lookup(text, purpose) == during.lookups(text, purpose)[0]
+        assert during.current_lookup(during.lookups(text, purpose)[0])
+        assert not during.current_lookup(during.lookups(text, purpose)[1])
+    assert before.lookup(text, purpose)[3:] != after.lookup(text, purpose)[3:]
+    assert not vault().current_lookup(before.lookup(text, purpose)[3:])  # one of before keys had ids
+
+
+def test_a_lookup_of_the_longest_key_id_fits_its_columns() -> None:
+    made = vault(lookup=[("k" * 16, "l" * 32)]).lookup("text", "purpose")
+    assert len(made) == LOOKUP_COLUMN.length
 
 
 @given(st.text(max_size=20), st.text(max_size=20), st.text(max_size=20), st.text(max_size=20))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from app.store import cards, differences, ledger, orders, reconciled_days, recon
 from app.store.database import Database
 from app.store.differences import Difference
 from app.store.reconciled_days import Superseded
-from tests.builders import an_order
+from tests.builders import VAULT, an_order, card_number
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 LAST_MOMENT = datetime(2026, 11, 23, 23, 59, 59, 999999, tzinfo=SHANGHAI)
@@ -155,12 +156,14 @@ def test_what_we_know_of_a_credit_follows_the_order(
         for event in events:
             changes = {"credited_at": LAST_MOMENT} if event is Event.CREDITED else None
             order, _ = orders.advance(tx, order, event, clock.now(), changes)
-        number = cards.get(tx, order.card_id).card_number
+        number = card_number(VAULT, order.card_id, cards.get(tx, order.card_id).card_number)
     row = Row(RowKind.CREDIT, order.id, number, order.id, fen, LAST_MOMENT)
     other_card = row._replace(about="3104870300000000002")
     with database.read() as tx:
-        found = reconciliation.standings(tx, None, MONDAY, [row, other_card])
+        found = reconciliation.standings(tx, None, MONDAY, [row, other_card], partial(card_number, VAULT))
+        of_any_card = reconciliation.standings(tx, None, MONDAY, [row._replace(about="")])
     assert found == {row: standing, other_card: Standing.ABSENT}
+    assert set(of_any_card.values()) == {standing}
 
 
 # --- differences --------------------------------------------------------------------------------------

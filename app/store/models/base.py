@@ -17,6 +17,7 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 ID = String(32)
+LOOKUP = String(81)  # of `Vault.lookup`: a key id of 16, a colon, 64 hex digits
 
 
 class Moment(TypeDecorator[datetime]):

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.models.base import ID, Moment, db
+from app.store.models.base import ID, LOOKUP, Moment, db
 
 
 class IdentityCheck(db.Model):  # type: ignore[name-defined,misc]
@@ -77,8 +77,8 @@ class OneTimeCode(db.Model):  # type: ignore[name-defined,misc]
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     purpose: Mapped[str] = mapped_column(String(16))  # order | phone | desk | invite
     user_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"))
-    bound_to: Mapped[str] = mapped_column(String(64))
-    code: Mapped[str] = mapped_column(String(64), index=True)
+    bound_to: Mapped[str] = mapped_column(LOOKUP)
+    code: Mapped[str] = mapped_column(LOOKUP, index=True)
     issued_by: Mapped[str] = mapped_column(String(64))
     opened_at: Mapped[datetime] = mapped_column(Moment)
     expires_at: Mapped[datetime] = mapped_column(Moment)
@@ -106,9 +106,9 @@ class RealName(db.Model):  # type: ignore[name-defined,misc]
     id_number: Mapped[str | None] = mapped_column(Text)
     phone: Mapped[str | None] = mapped_column(Text)
     bank_card: Mapped[str | None] = mapped_column(Text)
-    id_number_lookup: Mapped[str | None] = mapped_column(String(64), index=True)
-    phone_lookup: Mapped[str | None] = mapped_column(String(64), index=True)
-    bank_card_lookup: Mapped[str | None] = mapped_column(String(64), index=True)
+    id_number_lookup: Mapped[str | None] = mapped_column(LOOKUP, index=True)
+    phone_lookup: Mapped[str | None] = mapped_column(LOOKUP, index=True)
+    bank_card_lookup: Mapped[str | None] = mapped_column(LOOKUP, index=True)
     named_at: Mapped[datetime | None] = mapped_column(Moment)
     phone_at: Mapped[datetime | None] = mapped_column(Moment)
     bank_card_at: Mapped[datetime | None] = mapped_column(Moment)

@@ -11,12 +11,13 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
+    Text,
     UniqueConstraint,
     text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.models.base import ID, Moment, db
+from app.store.models.base import ID, LOOKUP, Moment, db
 
 # An index of erased people only, on both databases.
 _SOME = text("erased_at IS NOT NULL")
@@ -59,16 +60,20 @@ class Session(db.Model):  # type: ignore[name-defined,misc]
 
 
 class Card(db.Model):  # type: ignore[name-defined,misc]
-    """A card one person bound. `position` is the order in which it was bound: 第一张, 第二张."""
+    """A card one person bound. `position` is the order in which it was bound: 第一张, 第二张.
+
+    The number is sealed, and gone of an erased person; its first eight digits (the issuer's, the same for
+    millions of cards) and its last four are plain, so that no screen and no order opens it.
+    """
 
     __tablename__ = "cards"
-    __table_args__ = (
-        UniqueConstraint("user_id", "card_number"),
-        UniqueConstraint("user_id", "position"),
-    )
+    __table_args__ = (UniqueConstraint("user_id", "position"),)
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     user_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"))
-    card_number: Mapped[str] = mapped_column(String(32))
+    card_number: Mapped[str | None] = mapped_column(Text)
+    card_number_lookup: Mapped[str | None] = mapped_column(LOOKUP, index=True)
+    prefix: Mapped[str] = mapped_column(String(8))
+    last_four: Mapped[str] = mapped_column(String(4))
     city: Mapped[str] = mapped_column(String(32))
     mode: Mapped[str] = mapped_column(String(16))
     registered: Mapped[bool]

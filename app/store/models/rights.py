@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.models.base import ID, Moment, db
+from app.store.models.base import ID, LOOKUP, Moment, db
 
 
 class Consent(db.Model):  # type: ignore[name-defined,misc]
@@ -32,7 +32,7 @@ class Device(db.Model):  # type: ignore[name-defined,misc]
     __table_args__ = (UniqueConstraint("user_id", "device_key"),)
     id: Mapped[str] = mapped_column(ID, primary_key=True)
     user_id: Mapped[str] = mapped_column(ID, ForeignKey("users.id"))
-    device_key: Mapped[str] = mapped_column(String(64))
+    device_key: Mapped[str] = mapped_column(LOOKUP)
     first_seen_at: Mapped[datetime] = mapped_column(Moment)
     last_seen_at: Mapped[datetime] = mapped_column(Moment)
     told_at: Mapped[datetime | None] = mapped_column(Moment)  # when the person heard of it in WeChat
@@ -42,7 +42,7 @@ class RateCounter(db.Model):  # type: ignore[name-defined,misc]
     """How often something was tried in one window. `bucket` is a keyed hash: no address is kept."""
 
     __tablename__ = "rate_counters"
-    bucket: Mapped[str] = mapped_column(String(64), primary_key=True)
+    bucket: Mapped[str] = mapped_column(LOOKUP, primary_key=True)
     window_start: Mapped[datetime] = mapped_column(Moment, primary_key=True)
     count: Mapped[int] = mapped_column(Integer)
     ends_at: Mapped[datetime] = mapped_column(Moment, index=True)
