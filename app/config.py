@@ -80,6 +80,7 @@ class Settings:
     requests_waiting: int = 32  # in one lane; the next is told to come again
     logins_per_minute: int = 60  # from one address: a village may stand behind it
     trusted_proxies: int = 0  # how many reverse proxies of ours write X-Forwarded-For
+    live_url: str = ""  # where phones open the streams of help sessions, without a trailing slash
     calendar_dir: Path | None = None  # years of the holiday calendar that are added or replaced
 
     @property
@@ -143,6 +144,7 @@ class _Reader:
             data_dir=data_dir,
             database_url=self._database_url(data_dir, production),
             public_url=self.text("PUBLIC_URL", None if production else "http://127.0.0.1:8000").rstrip("/"),
+            live_url=self._live_url(production),
             session_keys=self._session_keys(production),
             city=self._city(),
             wechat=self._wechat(production),
@@ -179,6 +181,14 @@ class _Reader:
         url = self.text("DATABASE_URL", None if production else f"sqlite:///{data_dir / 'anxin.db'}")
         if url and not url.startswith(DATABASES):  # the address itself is not told: it may hold a password
             self.faults.append(f"ANXIN_DATABASE_URL does not begin with {' or '.join(DATABASES)}")
+        return url
+
+    def _live_url(self, production: bool) -> str:
+        """In production behind the same address, unless it is said otherwise."""
+        public = self.text("PUBLIC_URL", "-") if production else "http://127.0.0.1:8002"
+        url = self.text("LIVE_URL", public).rstrip("/")
+        if production and url != "-" and not url.startswith("https://"):
+            self.faults.append("ANXIN_LIVE_URL must be https in production")
         return url
 
     def _replica_url(self) -> str | None:

@@ -31,6 +31,7 @@ from app.flows import trouble
 from app.flows.channels import breakers
 from app.flows.deps import Deps
 from app.jobs.worker import Hints
+from app.live.application import LiveHelp
 from app.ports import Clock
 from app.providers.bank_check_gateway import BankCheckGateway
 from app.providers.barcode import ZxingBarcodes
@@ -40,6 +41,7 @@ from app.providers.sandbox.keys import MerchantKeys, SandboxKeys, load_or_create
 from app.providers.signed_gateway import GatewayConfig
 from app.providers.sms_gateway import SmsGateway
 from app.providers.speech_pool import SpeechPool
+from app.providers.streams import LiveStreams
 from app.providers.vault import Sm4Vault
 from app.providers.wechat import WeChatApi
 from app.providers.wechat_face import WeChatFace
@@ -85,6 +87,13 @@ def application(settings: Settings | None, deps: Deps | None, clock: Clock | Non
     return app
 
 
+def live_application(settings: Settings | None = None) -> LiveHelp:
+    """Build the application of help sessions' streams, from what `settings` ask for."""
+    settings = settings or Settings.from_env()
+    log_as_json(settings.log_level)
+    return LiveHelp(build_deps(settings))
+
+
 def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
     """Everything behind the ports for these settings. FaultySettings when the merchant's keys are wrong."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -121,6 +130,7 @@ def build_deps(settings: Settings, clock: Clock | None = None) -> Deps:
         faces=_face_pool(settings.face),
         barcodes=ZxingBarcodes(),
         vault=Sm4Vault(settings.vault.keys, settings.vault.lookup_keys),
+        streams=LiveStreams(settings.live_url),
         nudge=Hints(settings.data_dir).nudge,
     )
     return deps

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from app.config import REPOSITORY
-from bench import order_path, overload, plots, reconciliation, speech, writers
+from bench import live_help, order_path, overload, plots, reconciliation, speech, writers
 
 RESULTS = REPOSITORY / "bench" / "results"
 
@@ -81,6 +81,18 @@ def reconcile_figures(found: dict[str, Any]) -> list[Figure]:
     ]
 
 
+def help_figures(found: dict[str, Any]) -> list[Figure]:
+    """The slower database; an action that never arrived has taken for ever."""
+    databases = found["databases"].values()
+    slowest = max(float("inf") if one["lost"] else one["ms"]["p95"] for one in databases)
+    name = f"live help, {found['sessions']} sessions, action to the other screen, p95"
+    return [Figure(name, slowest, 300, False, "ms")]
+
+
+def measure_help(folder: Path, quick: bool, step: Callable[[], None]) -> dict[str, Any]:
+    return live_help.measure(folder, 12.0 if quick else 60.0, step)
+
+
 def measure_order(folder: Path, quick: bool, step: Callable[[], None]) -> dict[str, Any]:
     rounds, seconds = (2, 3.0) if quick else (5, 6.0)
     return order_path.measure(folder, rounds, seconds, step)
@@ -132,6 +144,7 @@ PARTS = {
         2 * len(reconciliation.DATABASES),
         2 * len(reconciliation.DATABASES),
     ),
+    "help": Part(measure_help, help_figures, len(live_help.DATABASES), len(live_help.DATABASES)),
 }
 
 

@@ -125,10 +125,26 @@ def _reconcile_bars(result: dict[str, Any], place: Axes) -> None:
     place.set_title(f"reconciling {found['rows']:,} rows of a bill")
 
 
+def _help_bars(result: dict[str, Any], place: Axes) -> None:
+    """p50, p95 and p99 on each database; the line is what was promised for p95."""
+    found = result["help"]
+    shares = ("p50", "p95", "p99")
+    for offset, (name, color) in zip((-0.2, 0.2), (("postgresql", GOOD), ("sqlite", PLAIN)), strict=True):
+        values = [found["databases"][name]["ms"][share] for share in shares]
+        at = [number + offset for number in range(len(shares))]
+        place.bar_label(place.bar(at, values, 0.36, color=color, label=name), fmt="%.0f")
+    place.axhline(300, color="black", linewidth=1)
+    place.set_xticks(range(len(shares)), shares)
+    place.set_ylabel("ms")
+    place.set_title(f"live help: {found['sessions']} sessions, action to the other screen")
+    place.legend()
+
+
 PANELS = {
     "order": _order_rounds,
     "writers": _writers_rounds,
     "overload": _overload_slices,
     "speech": _speech_rounds,
     "reconcile": _reconcile_bars,
+    "help": _help_bars,
 }

@@ -1,4 +1,4 @@
-"""The whole house on one machine: sandbox, server and worker as processes, started and ended together.
+"""The whole house on one machine: sandbox, server, streams and worker started and ended together.
 
 `python -m app.cli.house` is what `make run` calls: it migrates, starts everything, performs the main job
 over HTTP from a real audio file, and then serves until Ctrl-C. With `--once` it ends after the story.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,7 +42,7 @@ class NotStarted(RuntimeError):
 
 @dataclass
 class House:
-    """Three processes and where to reach them. `stop()` is idempotent and leaves none behind."""
+    """Four processes and where to reach them. `stop()` is idempotent and leaves none behind."""
 
     data_dir: Path
     port: int = 8000
@@ -49,6 +50,8 @@ class House:
     extra_env: Mapping[str, str] = field(default_factory=dict)
     web_workers: int = 1
     web_threads: int = WEB_THREADS
+    live_port: int = field(default_factory=lambda: free_port())
+    live_workers: int = 1
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -59,12 +62,17 @@ class House:
     def sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.sandbox_port}"
 
+    @property
+    def live_url(self) -> str:
+        return f"http://127.0.0.1:{self.live_port}"
+
     def environment(self) -> dict[str, str]:
         """What every process of the house is started with."""
         return {
             **os.environ,
             "ANXIN_DATA_DIR": str(self.data_dir),
             "ANXIN_PUBLIC_URL": self.base_url,
+            "ANXIN_LIVE_URL": self.live_url,
             "ANXIN_SANDBOX_URL": self.sandbox_url,
             "ANXIN_LOGINS_PER_MINUTE": "100000",  # everybody in this house has one address
             **self.extra_env,
@@ -79,6 +87,10 @@ class House:
             + ["--port", str(self.port), "--workers", str(self.web_workers)]
             + ["--blocking-threads", str(self.web_threads), "--workers-kill-timeout", "3s"]
             + ["--respawn-failed-workers", "--no-ws", "--log-level", "warning", "wsgi:app"],
+            "live": [python, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1"]
+            + ["--port", str(self.live_port), "--workers", str(self.live_workers)]
+            + ["--workers-kill-timeout", "2s", "--respawn-failed-workers", "--no-ws"]
+            + ["--log-level", "warning", "live:app"],
             "worker": [python, "-m", "flask", "--app", "wsgi", "worker"],
         }[name]
 
@@ -112,13 +124,15 @@ class House:
             raise NotStarted(f"migration failed:\n{done.stderr[-2000:]}")
 
     def start_all(self) -> None:
-        """Migrate, then sandbox, server and worker; returns when they answer."""
+        """Migrate, then sandbox, server, worker and live streams; returns when they answer."""
         self.start("sandbox")
         self.migrate()
         self.start("server")
         self.start("worker")
+        self.start("live")
         self.wait_for("sandbox", f"{self.sandbox_url}/healthz")
         self.wait_for("server", f"{self.base_url}/healthz")
+        self.wait_for("live", f"{self.live_url}/live/healthz")
 
     def wait_for(self, name: str, url: str) -> None:
         """Poll until the process answers. NotStarted when it ends or stays silent."""
@@ -158,6 +172,14 @@ class House:
         self.processes.clear()
 
 
+def free_port() -> int:
+    """A port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
     try:
         os.killpg(process.pid, number)
@@ -189,18 +211,19 @@ def running_only(house: House, name: str) -> Iterator[House]:
 @click.command()
 @click.option("--port", default=8000, show_default=True)
 @click.option("--sandbox-port", default=8001, show_default=True)
+@click.option("--live-port", default=8002, show_default=True)
 @click.option("--data-dir", default=str(REPOSITORY / "var"), show_default=False, help="Default: var/")
 @click.option("--audio", default=str(SPOKEN), type=click.Path(exists=True, dir_okay=False))
 @click.option("--once", is_flag=True, help="End after the story; exit 0 only if every step held.")
-def main(port: int, sandbox_port: int, data_dir: str, audio: str, once: bool) -> None:
+def main(port: int, sandbox_port: int, live_port: int, data_dir: str, audio: str, once: bool) -> None:
     """Start the house, perform the main job, and serve until Ctrl-C."""
     from app.cli.story import StoryFailed, tell
 
     console = Console(highlight=False)
-    house = House(Path(data_dir).resolve(), port, sandbox_port)
+    house = House(Path(data_dir).resolve(), port, sandbox_port, live_port=live_port)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with console.status("starting sandbox, server and worker …"):
+        with console.status("starting sandbox, server, live streams and worker …"):
             house.start_all()
         tell(house.base_url, house.sandbox_url, Path(audio), console)
         if not once:

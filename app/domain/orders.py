@@ -232,9 +232,11 @@ class Topic(StrEnum):
     LATE = "late"  # the promise was broken: tell the person
     RETURN_STRAY = "return_stray"  # subject: a difference whose money goes home
     STRAY_RETURNED = "stray_returned"  # the same: tell the person that it did
+    HELP_ASKED = "help_asked"  # subject: a help session; its relative is told
+    HELP_OVER = "help_over"  # the same, when its ten minutes are over
     SEND_BATCH = "send_batch"  # subject: an end-of-day file
     ASK_RELATIVES = "ask_relatives"  # an elder asks for a co-confirmation
-    # f4: the family is asked to pay
+    # the family is asked to pay
     PAY_REQUEST = "pay_request"  # subject: a request and whose turn it is: tell that relative
     REQUEST_NEXT = "request_next"  # subject: a request: is it the next one's turn?
     REQUEST_UNMET = "request_unmet"  # the same: tell the elder that nobody paid

@@ -21,6 +21,7 @@ from app.ports import (
     Messages,
     RemoteFace,
     Speech,
+    Streams,
     Texts,
     Vault,
     WeChatLogin,
@@ -59,6 +60,7 @@ class Deps:
     faces: Faces
     barcodes: Barcodes
     vault: Vault
+    streams: Streams
     nudge: Nudge = nobody_waits
 
     @property

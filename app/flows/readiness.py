@@ -12,13 +12,14 @@ from app.ports import Health
 from app.store import notices, outbox
 from app.store.replica import Replica
 
-OPTIONAL = frozenset({"speech", "faces", "replica"})  # there are buttons, other ways, and the primary
+# There are buttons, other ways, the primary, and people who help without seeing.
+OPTIONAL = frozenset({"speech", "faces", "replica", "streams"})
 
 
 def parts(deps: Deps) -> list[Health]:
     """Each part and whether it works. Without speech the buttons still do, and it says so."""
     replica = [_replica(deps.database.replica)] if deps.database.replica is not None else []
-    return [_database(deps), *replica, _speech(deps), _faces(deps)]
+    return [_database(deps), *replica, _speech(deps), _faces(deps), _streams(deps)]
 
 
 def can_serve(found: Sequence[Health]) -> bool:
@@ -50,6 +51,11 @@ def _faces(deps: Deps) -> Health:
 def _speech(deps: Deps) -> Health:
     problem = deps.speech.problem()
     return Health("speech", problem is None, problem or deps.settings.speech.model)
+
+
+def _streams(deps: Deps) -> Health:
+    problem = deps.streams.problem()
+    return Health("streams", problem is None, problem or "live")
 
 
 def backlog(deps: Deps) -> tuple[dict[str, int], int]:

@@ -13,6 +13,7 @@ from app.flows import (
     refunds,
     tell,
     tell_device,
+    tell_help,
     watch,
     watch_request,
     watch_standing,
@@ -37,7 +38,7 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work),
     Topic.ASK_RELATIVES: lambda deps, work: check_relative.tell_relatives(deps, work.subject),
     Topic.DEVICE_NEW: lambda deps, work: tell_device.device_new(deps, work.subject, work.id),
-    # f4: the family is asked to pay
+    # the family is asked to pay
     Topic.PAY_REQUEST: watch_request.tell_relative,
     Topic.REQUEST_NEXT: watch_request.look,
     Topic.REQUEST_UNMET: watch_request.tell_elder,
@@ -45,6 +46,8 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.STANDING_ENDED: watch_standing.tell_ended,
     Topic.PROPOSAL: watch_standing.tell_proposal,
     Topic.PROPOSAL_OVER: watch_standing.expire,
+    Topic.HELP_ASKED: lambda deps, work: tell_help.asked(deps, work.subject),
+    Topic.HELP_OVER: lambda deps, work: tell_help.over(deps, work.subject),
     Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.LATE: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),

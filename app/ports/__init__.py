@@ -36,6 +36,7 @@ from app.ports.identity import (
     RemoteResult,
     Texts,
 )
+from app.ports.live import Streams
 from app.ports.outcomes import (
     Clock,
     Health,
@@ -113,6 +114,7 @@ __all__ = [
     "RemoteReason",
     "RemoteResult",
     "Speech",
+    "Streams",
     "Texts",
     "TradeState",
     "Unavailable",

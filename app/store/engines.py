@@ -16,6 +16,7 @@ from sqlalchemy.exc import DisconnectionError
 
 BUSY_TIMEOUT_MS = 10_000
 RESTED_SECONDS = 1.0
+KEPT_SINCE = "anxin_kept_since"  # of a connection that was kept at hand: when it was used last
 POOL_SIZE = 16
 POSTGRES_OPTIONS = "-c statement_timeout=5000 -c lock_timeout=4000"
 # What was acknowledged must survive a crash. A server set to something stronger keeps its setting.
@@ -79,7 +80,7 @@ def _ping_rested_connections(engine: Engine) -> None:
 
     @event.listens_for(engine, "checkin")
     def _rest(_connection: Any, record: Any) -> None:
-        record.info["rested_at"] = time.monotonic()
+        record.info["rested_at"] = record.info.pop(KEPT_SINCE, None) or time.monotonic()
 
     @event.listens_for(engine, "checkout")
     def _ping(connection: Any, record: Any, _proxy: Any) -> None:
@@ -133,6 +134,8 @@ class Singles:
                 if time.monotonic() - used_at < RESTED_SECONDS and not connection.invalidated:
                     return connection
                 rested = connection
+                if not rested.invalidated:
+                    rested.info[KEPT_SINCE] = used_at  # it rested here: giving it back is no use of it
             self._waiting += 1
         try:
             if rested is not None:

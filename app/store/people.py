@@ -122,6 +122,23 @@ def actor(tx: Connection, session_id: str, now: datetime) -> Actor | None:
     return None if row is None else Actor(row.user_id, row.openid, row.id, row.channel, row.device_id)
 
 
+def last_seen(tx: Connection, user_id: str, now: datetime) -> Actor | None:
+    """The person in the live session that was opened last; None when they are logged in nowhere."""
+    columns = (
+        _sessions.c.user_id,
+        _sessions.c.openid,
+        _sessions.c.id,
+        _sessions.c.channel,
+        _sessions.c.device_id,
+    )
+    live = (_sessions.c.user_id == user_id) & _sessions.c.ended_at.is_(None) & (_sessions.c.expires_at > now)
+    newest = (
+        select(*columns).where(live).order_by(_sessions.c.created_at.desc(), _sessions.c.public_id.desc())
+    )
+    row = tx.execute(newest.limit(1)).first()
+    return None if row is None else Actor(*row)
+
+
 def end_session(tx: Connection, session_id: str, now: datetime) -> None:
     ended = update(_sessions).where(_sessions.c.id == session_id, _sessions.c.ended_at.is_(None))
     tx.execute(ended.values(ended_at=now))

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, func, select, update
 from app.domain.family import AGREED, Role
 from app.domain.identity import MOST_RELATIVES
 from app.errors import AppError
-from app.store import models
+from app.store import bell, models
 from app.store.upsert import dialect_insert
 
 _relatives = models.metadata.tables["relatives"]
@@ -56,7 +56,7 @@ def _from(row: Any) -> Relative:
     return Relative(**{**values, "roles": frozenset(Role(role) for role in values["roles"])})
 
 
-def _tie(elder_id: str, relative_id: str) -> Any:
+def _tie(elder_id: Any, relative_id: Any) -> Any:
     return (_relatives.c.elder_id == elder_id) & (_relatives.c.relative_id == relative_id)
 
 
@@ -108,6 +108,7 @@ def _changed(tx: Connection, elder_id: str, relative_id: str, state: str, values
     row = tx.execute(mine.values(**values).returning(*_columns)).first()
     if row is None:
         raise AppError("relative_not_found")
+    bell.ring_for_tie(tx, elder_id, relative_id)
     return _from(row)
 
 
@@ -120,7 +121,9 @@ def end(tx: Connection, elder_id: str, relative_id: str, now: datetime) -> Relat
     lock(tx, elder_id)
     before = find(tx, elder_id, relative_id)
     ended = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.state != ENDED)
-    return before if tx.execute(ended.values(state=ENDED, ended_at=now)).rowcount == 1 else None
+    changed = tx.execute(ended.values(state=ENDED, ended_at=now)).rowcount == 1
+    bell.ring_for_tie(tx, elder_id, relative_id)
+    return before if changed else None
 
 
 def freeze(tx: Connection, elder_id: str, relative_id: str, why: str, now: datetime) -> Relative | None:
@@ -129,6 +132,7 @@ def freeze(tx: Connection, elder_id: str, relative_id: str, why: str, now: datet
     lock(tx, elder_id)
     mine = update(_relatives).where(_tie(elder_id, relative_id), _relatives.c.frozen_at.is_(None))
     row = tx.execute(mine.values(frozen_at=now, frozen_why=why).returning(*_columns)).first()
+    bell.ring_for_tie(tx, elder_id, relative_id)
     return None if row is None else _from(row)
 
 
@@ -170,3 +174,12 @@ def of_relative(tx: Connection, relative_id: str) -> list[Relative]:
     """Whom this person looks after, by id: bound ties, live or not."""
     statement = select(*_columns).where(_relatives.c.relative_id == relative_id, _relatives.c.state == BOUND)
     return [_from(row) for row in tx.execute(statement.order_by(_relatives.c.elder_id))]
+
+
+def of_open_help(tx: Connection) -> dict[tuple[str, str], Relative]:
+    """The ties behind all open help sessions, by (elder, relative)."""
+    help_sessions = models.metadata.tables["help_sessions"]
+    theirs = _tie(help_sessions.c.elder_id, help_sessions.c.relative_id)
+    statement = select(*_columns).join(help_sessions, theirs).where(help_sessions.c.state == "open")
+    ties = [_from(row) for row in tx.execute(statement)]
+    return {(tie.elder_id, tie.relative_id): tie for tie in ties}

@@ -37,7 +37,7 @@ class Do(StrEnum):
     HELP = "help"
     AGENT = "agent"
     ASK_FAMILY = "ask_family"
-    # f4: asking the family to pay (family_asks.py)
+    # asking the family to pay (family_asks.py)
     ASK_RELATIVE = "ask_relative"
     ASK_READ_BACK = "ask_read_back"
     SEND_ASK = "send_ask"

@@ -31,6 +31,8 @@ LIMITS = {  # these also take multipart forms; everything else is JSON
     "conversation.take_turn": 2 * KIB * KIB + JSON_LIMIT,  # a clip of 2 MiB and its form
     "cards.bind": 8 * KIB * KIB + JSON_LIMIT,  # a photo of 8 MiB and its form
     "identity.enrol_face": 24 * KIB * KIB + JSON_LIMIT,  # three of them
+    "help.say_yes": 2 * KIB * KIB + JSON_LIMIT,
+    "help.say": 2 * KIB * KIB + JSON_LIMIT,
     "checks.answer_face": 15 * KIB * KIB + JSON_LIMIT,  # fifteen frames of 1 MiB
 }
 POSITION = "X-Anxin-Position"  # how far the database had come, told by our answer and said by the next GET

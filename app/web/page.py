@@ -7,13 +7,13 @@ from pathlib import Path
 from flask import Blueprint, Response, send_from_directory
 
 from app.config import REPOSITORY
-from app.web.edge import public
+from app.web.edge import deps, public
 
 bp = Blueprint("page", __name__)
 
 BUILT = REPOSITORY / "miniprogram" / "dist" / "build" / "h5"
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self'; "
+    "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' {live}; "
     "style-src 'self' 'unsafe-inline'; script-src 'self'; object-src 'none'; base-uri 'self'; "
     "frame-ancestors 'none'"
 )
@@ -31,7 +31,9 @@ def index() -> Response:
     if not built():
         return Response(_NOT_BUILT, status=404, content_type="text/plain; charset=utf-8")
     response = send_from_directory(BUILT, "index.html", max_age=0)
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.format(
+        live=deps().settings.live_url  # the streams of help sessions
+    )
     return response
 
 

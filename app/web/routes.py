@@ -13,6 +13,8 @@ from app.web import (
     elders,
     family,
     faults,
+    help,
+    help_screens,
     history,
     identity,
     me,
@@ -36,13 +38,14 @@ STORIES = (
     cards,
     orders,
     checks,
+    help,
     subscriptions,
     callbacks,
     ops,
     page,
-    history,  # f4
-    pay_requests,  # f4
-    standing_orders,  # f4
+    history,
+    pay_requests,
+    standing_orders,
 )
 
 
@@ -50,6 +53,7 @@ def install(app: APIFlask, sandbox_url: str | None) -> None:
     """Register every blueprint, the edge around them and the rendering of faults."""
     edge.install(app)
     faults.install(app)
+    help_screens.install(app)
     for story in STORIES:
         app.register_blueprint(story.bp)
     if sandbox_url is not None:

@@ -79,7 +79,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('session_id', 'number', name=op.f('pk_help_events'))
     )
     op.create_table('help_tickets',
-    sa.Column('ticket', sa.String(length=64), nullable=False),
+    sa.Column('ticket', sa.String(length=81), nullable=False),
     sa.Column('session_id', sa.String(length=32), nullable=False),
     sa.Column('side', sa.String(length=16), nullable=False),
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),

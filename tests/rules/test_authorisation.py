@@ -23,6 +23,7 @@ from app.store import relatives
 from tests import proof
 from tests.conftest import database_url
 from tests.flows.test_identity_check import ELDERS_PHONE, bound, checked, with_phone
+from tests.helping import granted
 from tests.rules.test_routes import PUBLIC
 from tests.world import Phone, World, running_world
 
@@ -34,8 +35,16 @@ SHARED = {
     "elders.show_elder": {"relative"},  # the elder bound this one, and let them pay
     "elders.open_order": {"relative"},
     "elders.leave_elder": {"relative"},  # a tie has two ends, and either may end it
+    # The elder let this one help for ten minutes; what a relative does in it, no elder does.
+    "help.show": {"relative"},
+    "help.end": {"relative"},
+    "help.ticket": {"relative"},
+    "help.point": {"relative"},
+    "help.say": {"relative"},
+    "help.prepare": {"relative"},
 }
-SHARED |= {  # f4: a relative with the role may be asked, and make proposals to themselves
+HELPING = {"help.point", "help.say", "help.prepare"}
+SHARED |= {  # a relative with the role may be asked, and make proposals to themselves
     "pay_requests.show": {"relative"},
     "pay_requests.accept": {"relative"},
     "pay_requests.decline": {"relative"},
@@ -46,13 +55,14 @@ SHARED |= {  # f4: a relative with the role may be asked, and make proposals to 
 }
 NOT_FOR_THE_ELDER = {"identity.answer_request", "family.confirm_relative"}
 NOT_FOR_THE_ELDER |= {"elders.show_elder", "elders.open_order", "elders.leave_elder"}  # nobody is their own
-NOT_FOR_THE_ELDER |= {  # f4: only who pays says yes or no; nobody asks themselves
+NOT_FOR_THE_ELDER |= {  # only who pays says yes or no; nobody asks themselves
     "pay_requests.accept",
     "pay_requests.decline",
     "standing_orders.make",
     "standing_orders.accept",
     "standing_orders.decline",
 }
+NOT_FOR_THE_ELDER |= HELPING | {"help.say_yes"}  # yes was said already
 ENDS_THE_SESSION = {"sessions.end_session", "me.end_session", "me.end_other_sessions", "me.erase"}
 
 
@@ -75,6 +85,7 @@ class Everybody:
         self.stranger = world.elder("li", "3104870300000000002")
         self.operator = world.phone("operator")
         self.nobody = Phone(world.base_url, "nobody")
+        self.help = granted(world.deps.database, self.elder, self.relative)
         self.session_id = self.elder.ok("GET", "/api/v1/me/sessions")["sessions"][0]["id"]
         self.elder_id = self.relative.ok("GET", "/api/v1/relatives")["elders"][0]["user_id"]
         self.relative_id = self.elder.ok("GET", "/api/v1/relatives")["relatives"][0]["user_id"]
@@ -114,6 +125,7 @@ class Everybody:
             "session_id": self.session_id,
             "relative_id": self.relative_id,
             "elder_id": self.elder_id,
+            "help_id": self.help.id,
             "purpose": "face",
             "request_id": self.request_id,
             "standing_id": self.standing_id,
@@ -162,6 +174,15 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
         "cards.bind": {"card_number": "3104870300000000003"},
         "me.give_consent": {"purpose": "face", "version": 2},
         "me.erase": {},
+        "help.ask": {"relative_id": everybody.help.relative_id},
+        "help.point": {"screen": 1, "choice": 1},
+        "help.say": {"text": "好"},
+        "help.prepare": {
+            "card_id": everybody.elder.cards[0],
+            "amount_fen": 5000,
+            "method": "wechat_balance",
+            "client_key": "authorisation-3",
+        },
         "subscriptions.accept": {"accepted": []},
     }.get(endpoint)
 
@@ -180,6 +201,8 @@ def ask(world: World, who: Phone, method: str, address: str, body: Any, endpoint
             "files": [(field, (f"{n}.jpg", b"no picture")) for n in range(3)],
             "data": {"challenge_id": "chl_1", "nonce": "n"},
         }
+    if endpoint == "help.say_yes":
+        options = {"files": {"audio": ("clip", b"no sound")}}
     return requests.request(method, world.base_url + address, headers=headers, timeout=20, **options)
 
 
@@ -198,6 +221,7 @@ def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig
             assert answer.status_code < 500 or answer.json()["code"] != "internal_error", where
             named = {
                 "order_id",
+                "help_id",
                 "session_id",
                 "relative_id",
                 "elder_id",
@@ -211,7 +235,7 @@ def test_nobody_reaches_what_is_not_theirs(world: World, role: str, pytestconfig
 
 
 def _what_ends_things_last(rule: Rule) -> tuple[bool, str]:
-    return "DELETE" in (rule.methods or set()), rule.rule
+    return "DELETE" in (rule.methods or set()) or rule.endpoint == "help.end", rule.rule
 
 
 def _judged(
@@ -231,5 +255,6 @@ def _judged(
         asked = {everybody.request_id, everybody.standing_id, everybody.proposal_id}
         shared = {everybody.elder_id, everybody.page["order"]["id"], *asked, everybody.elder.cards[0]}
         may_see = shared if role == "relative" else set()
+        may_see |= {everybody.elder.cards[0]} if (role, endpoint) == ("relative", "help.show") else set()
         assert seen <= may_see, f"{where} tells {seen}"
         json.loads(answer.text or "{}")

@@ -32,7 +32,7 @@ FACTS = dict.fromkeys(
         "count",
         "kind",
         "hour",
-        # f4
+        # what the family asks
         *("year", "part", "when", "sentence", "relative", "low"),
     ),
     "五",

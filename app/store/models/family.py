@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.models.base import ID, Moment, db
+from app.store.models.base import ID, LOOKUP, Moment, db
 
 
 class PayRequest(db.Model):  # type: ignore[name-defined,misc]
@@ -112,7 +112,7 @@ class HelpTicket(db.Model):  # type: ignore[name-defined,misc]
     """A right to join one side's stream once, for a minute; kept as a keyed hash."""
 
     __tablename__ = "help_tickets"
-    ticket: Mapped[str] = mapped_column(String(64), primary_key=True)
+    ticket: Mapped[str] = mapped_column(LOOKUP, primary_key=True)
     session_id: Mapped[str] = mapped_column(ID, ForeignKey("help_sessions.id"), index=True)
     side: Mapped[str] = mapped_column(String(16))
     expires_at: Mapped[datetime] = mapped_column(Moment, index=True)
