@@ -9,6 +9,7 @@ import sys
 import click
 from flask import current_app
 
+from app.cli import protection
 from app.flows import check_code, own_limits
 from app.flows.deps import Deps
 
@@ -44,3 +45,7 @@ def back_to_the_citys(user_id: str) -> None:
         click.echo(f"{user_id}: no thresholds of their own", err=True)
         sys.exit(2)
     click.echo(f"{user_id}: the city's thresholds count again")
+
+
+for command in (protection.release, protection.cool_off, protection.report):
+    group.add_command(command)

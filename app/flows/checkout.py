@@ -24,11 +24,11 @@ from app.domain.orders import (
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import channels, check_screens, settle, views
+from app.flows import channels, check_screens, protect, protection_screens, settle, views
 from app.flows.deps import Deps
 from app.flows.risk_of import risk_of
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
-from app.store import cards, checks, orders
+from app.store import cards, checks, holds, orders
 from app.store.cards import Card
 from app.store.orders import Order
 from app.store.people import Actor
@@ -44,11 +44,19 @@ class OrderView:
     screen: Screen
 
 
-def view(deps: Deps, order: Order, payment: dict[str, str] | None = None) -> OrderView:
-    """Render an order as it stands now."""
+def view(
+    deps: Deps, order: Order, payment: dict[str, str] | None = None, viewer_id: str | None = None
+) -> OrderView:
+    """Render an order as it stands now, for its payer or for `viewer_id`."""
     with deps.database.read() as tx:
         card = cards.get(tx, order.card_id)
         check = checks.find(tx, order.id) if order.state is State.AWAITING_CHECK else None
+        waits = None
+        if payment is None:
+            viewer_id = viewer_id or order.user_id
+            waits = protection_screens.standing(tx, deps.city, order, card, viewer_id, deps.clock.now())
+    if waits is not None:
+        return OrderView(order, card, waits)
     if check is not None:
         return OrderView(order, card, check_screens.screen(deps.city, order, card, check))
     return OrderView(
@@ -108,7 +116,7 @@ def find(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     """An order as it stands. AppError order_not_found for anybody else's."""
     with deps.database.read() as tx:
         order = orders.get_for(tx, actor.user_id, order_id)
-    return view(deps, order)
+    return view(deps, order, viewer_id=actor.user_id)
 
 
 def history(deps: Deps, actor: Actor, limit: int, before: str | None = None) -> list[OrderView]:
@@ -130,21 +138,25 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
     Repeating is safe: WeChat's prepay is re-entrant by order id. AppError: order_not_found,
     read_back_changed, order_over, real_name_required, balance_ceiling, card_blocked, card_other_city (the
     partner's cards are no longer taken), card_system_unavailable, payment_unavailable (confirm again),
-    payment_refused (the order is cancelled). Where a check is needed first, its screen is shown instead.
+    payment_refused (the order is cancelled), cooling_off. Where a question or a check comes first, or a
+    relative holds the order, that screen is shown instead.
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
         card = cards.get(tx, order.card_id)
+        held = holds.active(tx, order.id, now) is not None
     if not hmac.compare_digest(order.read_back.encode(), read_back.encode()):
         raise AppError("read_back_changed")
     if order.state not in UNPAID:
         return view(deps, order)
     if order.expires_at <= now:
         return view(deps, settle.expire(deps, order, now))
+    if held:
+        return view(deps, order)
     if order.state is State.AWAITING_CONFIRMATION:
-        _check_card(deps, card, order.amount_fen)
-        order = _confirmed(deps, actor, order, now)
+        holder = _check_card(deps, card, order.amount_fen)
+        order = _confirmed(deps, actor, order, card, holder, now)
     elif order.state is State.AWAITING_CHECK:
         return view(deps, order)
     else:
@@ -152,9 +164,14 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
     return _ask_for_payment(deps, order, card, now)
 
 
-def _confirmed(deps: Deps, actor: Actor, order: Order, now: datetime) -> Order:
-    """To the payment, or first to the check that the risk rule asks for: decided and written as one."""
+def _confirmed(
+    deps: Deps, actor: Actor, order: Order, card: Card, holder: str | None, now: datetime
+) -> Order:
+    """To the payment, or first to the check that the risk rule asks for: decided and written as one. An
+    order that something must be answered about stays as it is."""
     with deps.database.write() as tx:
+        if protect.due(deps, tx, order, card, holder, now):
+            return orders.get(tx, order.id)
         risk = risk_of(deps, tx, actor, order, now)
         window = CHECK_WINDOW if risk.ways else PAYMENT_WINDOW
         event = Event.CHECK_REQUIRED if risk.ways else Event.CONFIRMED
@@ -171,9 +188,10 @@ def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     """Open the payment of a confirmed order once more (the sheet was closed, the phone slept)."""
     now = deps.clock.now()
     with deps.database.read() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
         card = cards.get(tx, order.card_id)
-    if order.state is not State.AWAITING_PAYMENT:
+        held = holds.active(tx, order.id, now) is not None
+    if order.state is not State.AWAITING_PAYMENT or held:
         return view(deps, order)
     if order.expires_at <= now:
         return view(deps, settle.expire(deps, order, now))
@@ -181,14 +199,15 @@ def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     return _ask_for_payment(deps, order, card, now)
 
 
-def _payers_own(order: Order, actor: Actor) -> Order:
+def payers_own(order: Order, actor: Actor) -> Order:
     """Only who opened the order may pay for it: WeChat binds the prepay to that openid."""
     if order.user_id != actor.user_id:
         raise AppError("order_not_found")
     return order
 
 
-def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
+def _check_card(deps: Deps, card: Card, amount_fen: int) -> str | None:
+    """The card can take it; returns its owner's name as the issuer masks it."""
     allowed_route(card.card_number, deps.city)
     try:
         facts = deps.card_system.find(card.card_number)
@@ -198,6 +217,7 @@ def _check_card(deps: Deps, card: Card, amount_fen: int) -> None:
         raise AppError("card_system_unavailable") from silence
     limits.check_real_name(deps.city, facts.registered)
     limits.check_ceiling(facts.balance_fen, amount_fen, facts.registered)
+    return facts.holder_masked
 
 
 def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> OrderView:
@@ -243,7 +263,7 @@ def cancel(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
     if order.state is State.AWAITING_PAYMENT and order.pay_channel is not None:
         order = settle.close_at_wechat(deps, order, now)
     order = settle.end_unpaid(deps, order, Event.CANCELLED, now)
@@ -256,7 +276,7 @@ def payment_result(deps: Deps, actor: Actor, order_id: str, result: str) -> Orde
     """The phone came back from the payment sheet. A hint only: WeChat is asked before anything is said."""
     now = deps.clock.now()
     with deps.database.write() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
         if order.state is State.AWAITING_PAYMENT:
             orders.set_payer_said(tx, order.id, result)
             order = orders.get(tx, order.id)

@@ -7,16 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from app.domain.orders import Event
 from app.domain.orders import State as OrderState
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import check_ways, checkout, views
+from app.flows import check_ways, checkout, questions, undo, views
 from app.flows.deps import Deps
 from app.ports import Clip, Refused, Unavailable, Unknown
 from app.store import cards, conversations, orders
+from app.store import questions as asked
 from app.store.cards import Card
 from app.store.conversations import Conversation
+from app.store.orders import Order
 from app.store.people import Actor
 from app.voice import dialogue, replies
 from app.voice.dialogue import Do, KnownCard, Memory, Move
@@ -113,9 +117,14 @@ def _decide(
             raise AppError("turn_overtaken")
         if before.order_id is not None and before.order_id != move.memory.order_id:
             dropped = orders.find(tx, before.order_id)
-            if dropped is not None and dropped.state is OrderState.AWAITING_CONFIRMATION:
+            if dropped is not None and _unwanted(tx, dropped):
                 orders.advance(tx, dropped, Event.CANCELLED, now)
         return conversations.save(tx, conversation, move.memory.dump(), now)
+
+
+def _unwanted(tx: Connection, dropped: Order) -> bool:
+    """A read-back that was left. A question about an order is answered in its own time."""
+    return dropped.state is OrderState.AWAITING_CONFIRMATION and not asked.of_order(tx, dropped.id)
 
 
 def _act(
@@ -146,6 +155,14 @@ def _act(
     if move.do is Do.CHECK:
         assert move.order_id is not None and move.factor is not None
         view = check_ways.choose(deps, actor, move.order_id, move.factor)
+        return Answer(conversation, view.screen, order=view)
+    if move.do is Do.ANSWER:
+        assert move.order_id is not None and move.answer is not None
+        view = questions.answer(deps, actor, move.order_id, *move.answer)
+        return Answer(conversation, view.screen, order=view)
+    if move.do is Do.UNDO:
+        assert move.order_id is not None
+        view = undo.undo(deps, actor, move.order_id)
         return Answer(conversation, view.screen, order=view)
     return _render(deps, actor, conversation, move, owned, now)
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from app.domain.orders import Topic
-from app.flows import batch, check_relative, deliver, refunds, tell, tell_device, watch
+from app.flows import batch, check_relative, deliver, refunds, tell, tell_device, tell_guardians, watch
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.store import notices, outbox
@@ -27,6 +27,9 @@ HANDLERS: dict[Topic, Callable[[Deps, Work], Verdict]] = {
     Topic.SEND_BATCH: lambda deps, work: batch.send(deps, work),
     Topic.ASK_RELATIVES: lambda deps, work: check_relative.tell_relatives(deps, work.subject),
     Topic.DEVICE_NEW: lambda deps, work: tell_device.device_new(deps, work.subject, work.id),
+    Topic.ALERT: tell_guardians.tell,
+    Topic.ALERT_ANSWER: tell_guardians.tell,
+    Topic.HELD: tell_guardians.tell,
     Topic.RECEIPT: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.ENDED_UNPAID: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),
     Topic.LATE: lambda deps, work: tell.tell(deps, work.topic, work.subject, work.id),

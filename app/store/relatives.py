@@ -119,7 +119,7 @@ def end(tx: Connection, elder_id: str, relative_id: str, now: datetime) -> bool:
 def lock(tx: Connection, elder_id: str) -> None:
     """What is counted about an elder's family stays so until the commit. SQLite has one writer anyway."""
     if tx.dialect.name == "postgresql":
-        tx.execute(select(_users.c.id).where(_users.c.id == elder_id).with_for_update())
+        tx.execute(select(_users.c.id).where(_users.c.id == elder_id).with_for_update(key_share=True))
 
 
 def find(tx: Connection, elder_id: str, relative_id: str) -> Relative | None:

@@ -27,8 +27,12 @@ ROLES = ("elder", "relative", "stranger", "operator", "nobody")
 SHARED = {
     "identity.answer_request": {"relative"},  # the elder asked for exactly this one's word
     "identity.end_relative": {"relative"},  # a tie has two ends, and either may end it
+    # protection: a relative who is told of payments may let an unusual one wait
+    "protection.place_hold": {"relative"},
+    "protection.release_hold": {"relative"},
 }
 NOT_FOR_THE_ELDER = {"identity.answer_request", "identity.end_relative", "identity.confirm_relative"}
+NOT_FOR_THE_ELDER |= {"protection.place_hold", "protection.release_hold"}  # who is steered releases nothing
 ENDS_THE_SESSION = {"sessions.end_session", "me.end_session", "me.end_other_sessions", "me.erase"}
 
 
@@ -44,8 +48,10 @@ class Everybody:
     def __init__(self, world: World) -> None:
         self.elder = with_phone(world, world.elder("wang"), ELDERS_PHONE)
         self.relative = bound(world, self.elder)
-        world.clock.tick(hours=25)
+        world.clock.tick(hours=39)  # one in the night: a new second card is unusual then
         self.page = checked(self.elder)
+        self.unusual = self.elder.open_order(30_000, self.elder.bind("3104870300000000003"))
+        self.elder.confirm(self.unusual)
         self.elder.ok("POST", f"/api/v1/orders/{self.page['order']['id']}/check/relative")
         self.stranger = world.elder("li", "3104870300000000002")
         self.operator = world.phone("operator")
@@ -54,6 +60,7 @@ class Everybody:
         self.elder_id = self.relative.ok("GET", "/api/v1/relatives")["elders"][0]["user_id"]
         self.secrets = {
             self.page["order"]["id"],
+            self.unusual["id"],
             self.elder.cards[0],
             self.session_id,
             self.elder_id,
@@ -64,12 +71,17 @@ class Everybody:
     def address(self, rule: str) -> str:
         """The route with the elder's own things in its places."""
         values = {
-            "order_id": self.page["order"]["id"],
+            "order_id": self.unusual["id"] if protects(rule) else self.page["order"]["id"],
+            "kind": "told_to",
             "session_id": self.session_id,
             "relative_id": self.elder_id,
             "purpose": "face",
         }
         return re.sub(r"<(\w+)>", lambda found: values[found[1]], rule)
+
+
+def protects(rule: str) -> bool:
+    return "/holds/" in rule or "/questions/" in rule
 
 
 def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
@@ -90,6 +102,8 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
         "checks.check_bank_card": {"bank_card": "6222021000000000017"},
         "checks.remote_result": {"challenge_id": "chl_1"},
         "checks.answer_fingerprint": {"challenge_id": "chl_1", "result_json": "{}", "signature": "s"},
+        "protection.answer_question": {"answer": "own"},
+        "protection.place_hold": {"order_id": everybody.unusual["id"], "reason": "stranger"},
         "identity.answer_request": {"yes": True},
         "identity.confirm_relative": {},
         "identity.set_real_name": {"name": "王秀英", "id_number": "440106195003120111"},
@@ -105,7 +119,7 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
 
 
 def named_by_body(endpoint: str) -> bool:
-    return endpoint in ("orders.open_order", "conversation.take_turn")
+    return endpoint in ("orders.open_order", "conversation.take_turn", "protection.place_hold")
 
 
 def ask(world: World, who: Phone, method: str, address: str, body: Any, endpoint: str) -> requests.Response:
@@ -152,6 +166,7 @@ def _judged(
         assert answer.status_code != 404, where
     if role != "elder":
         seen = {secret for secret in everybody.secrets if secret in answer.text}
-        may_see = {everybody.elder_id, everybody.page["order"]["id"]} if role == "relative" else set()
+        shared = {everybody.elder_id, everybody.page["order"]["id"], everybody.unusual["id"]}
+        may_see = shared if role == "relative" else set()
         assert seen <= may_see, f"{where} tells {seen}"
         json.loads(answer.text or "{}")

@@ -91,6 +91,8 @@ NAMES: dict[str, list[Ask]] = {
         turn((404, "conversation_not_found"), conversation_id="{conversation}"),
         turn(NO_ORDER, choice="confirm:{order}:{read_back}"),
         turn(NO_ORDER, choice="pay:{order}"),
+        turn(NO_ORDER, choice="question:told_to:own:{order}"),
+        turn(NO_ORDER, choice="undo:{order}"),
         turn((422, "choice_unknown"), choice="card:{card}"),
     ],
     "orders.open_order": [
@@ -161,6 +163,23 @@ NAMES: dict[str, list[Ask]] = {
     ],
     "identity.end_relative": [
         Ask(lambda theirs: f"/api/v1/relatives/{theirs.user_id}", lambda _: None, NO_RELATIVE)
+    ],
+    # protection
+    "protection.answer_question": [
+        Ask(order_path("/questions/told_to"), lambda _: {"answer": "own"}, NO_ORDER),
+        Ask(order_path("/questions/nothing"), lambda _: {"answer": "own"}, NO_ORDER),
+    ],
+    "protection.undo_order": [Ask(order_path("/undo"), lambda _: None, NO_ORDER)],
+    "protection.list_alerts": [],
+    "protection.place_hold": [
+        Ask(
+            lambda _: "/api/v1/holds",
+            lambda theirs: {"order_id": theirs.order["id"], "reason": "stranger"},
+            (404, "alert_not_found"),
+        )
+    ],
+    "protection.release_hold": [
+        Ask(lambda theirs: f"/api/v1/holds/{theirs.order['id']}", lambda _: None, (404, "hold_not_found"))
     ],
     "identity.list_requests": [],
     "identity.answer_request": [
