@@ -17,6 +17,13 @@ def guardians(tx: Connection, elder_id: str, now: datetime) -> list[Relative]:
     return [tie for tie in relatives.of_elder(tx, elder_id) if tie.may(Role.ALERTS, now)]
 
 
+def family_of(tx: Connection, *people: str) -> frozenset[str]:
+    """These people, the elders they look after, and whom any of those is bound to."""
+    elders = {tie.elder_id for person in people for tie in relatives.of_relative(tx, person)} | set(people)
+    ties = [tie for elder_id in elders for tie in relatives.of_elder(tx, elder_id)]
+    return frozenset(elders | {tie.relative_id for tie in ties if tie.state == relatives.BOUND})
+
+
 def called(tx: Connection, listener_id: str, person_id: str, elder_id: str, now: datetime) -> str:
     """What `listener_id` calls who did something to a card of `elder_id`.
 

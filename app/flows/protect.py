@@ -24,7 +24,7 @@ from app.domain.risk import SMALL_FEN, thresholds
 from app.errors import AppError
 from app.flows import rates
 from app.flows.deps import Deps
-from app.flows.guardians import guardians
+from app.flows.guardians import family_of, guardians
 from app.store import checks, deeds, orders, outbox, questions, real_names
 from app.store.cards import Card
 from app.store.orders import Order
@@ -43,7 +43,7 @@ def due(deps: Deps, tx: Connection, order: Order, card: Card, holder: str | None
     if order.user_id == order.beneficiary_id and order.amount_fen > SMALL_FEN:
         _check_cooling(tx, order, now)
     if Kind.DUPLICATE not in asked:
-        other = questions.same_wish(tx, order, card.card_number, now - DUPLICATE_WITHIN, now)
+        other = _same_wish(tx, order, card, now)
         if other is not None:
             facts = {"other": other.id, "payer": other.user_id, "paid": other.paid_at is not None}
             return _ask(tx, order, Kind.DUPLICATE, ("same_wish",), facts, now)
@@ -58,6 +58,14 @@ def due(deps: Deps, tx: Connection, order: Order, card: Card, holder: str | None
                 deeds.write(tx, order.beneficiary_id, None, "payment_alerted", order.id, now, facts)
             return True
     return False
+
+
+def _same_wish(tx: Connection, order: Order, card: Card, now: datetime) -> Order | None:
+    """The newest order of the same sum for the same card by the same person or one of the family. Of what
+    strangers pay nobody hears, though anybody may bind a card."""
+    found = questions.same_wishes(tx, order, card.card_number, now - DUPLICATE_WITHIN, now)
+    family = family_of(tx, order.user_id, order.beneficiary_id) if found else frozenset()
+    return next((other for other in found if other.user_id in family), None)
 
 
 def _ask(

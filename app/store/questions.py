@@ -180,8 +180,11 @@ def lock_card(tx: Connection, card_number: str) -> None:
         tx.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:n, 0))"), {"n": card_number})
 
 
-def same_wish(tx: Connection, order: Order, card_number: str, since: datetime, now: datetime) -> Order | None:
-    """The newest other order of the same sum onto the same card: paid since then, or to be paid still."""
+def same_wishes(
+    tx: Connection, order: Order, card_number: str, since: datetime, now: datetime
+) -> list[Order]:
+    """Other orders of the same sum onto the same card, the newest first: paid since then, or to be paid still.
+    Of anybody who bound that card."""
     paid = (_orders.c.paid_at >= since) & _orders.c.state.not_in(("refunding", "refunded"))
     payable = _orders.c.state.in_(("awaiting_payment", "awaiting_check")) & (_orders.c.expires_at > now)
     statement = (
@@ -194,7 +197,5 @@ def same_wish(tx: Connection, order: Order, card_number: str, since: datetime, n
             _orders.c.id != order.id,
         )
         .order_by(func.coalesce(_orders.c.paid_at, _orders.c.created_at).desc(), _orders.c.id.desc())
-        .limit(1)
     )
-    row = tx.execute(statement).first()
-    return None if row is None else from_row(row)
+    return [from_row(row) for row in tx.execute(statement)]
