@@ -183,8 +183,8 @@ def lock_card(tx: Connection, card_number: str) -> None:
 def same_wishes(
     tx: Connection, order: Order, card_number: str, since: datetime, now: datetime
 ) -> list[Order]:
-    """Other orders of the same sum onto the same card, the newest first: paid since then, or to be paid still.
-    Of anybody who bound that card."""
+    """Other orders of the same sum onto the same card, of anybody who bound it, the newest first: paid since
+    then, or to be paid still."""
     paid = (_orders.c.paid_at >= since) & _orders.c.state.not_in(("refunding", "refunded"))
     payable = _orders.c.state.in_(("awaiting_payment", "awaiting_check")) & (_orders.c.expires_at > now)
     statement = (
