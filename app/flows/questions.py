@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from app.domain.orders import Event, State, Topic
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from app.domain.orders import Event, InvalidTransition, State, Topic
 from app.domain.protection import ANSWERS, FALSE_ALARM, GOES_ON, JUSTIFIED, RELATIVES_LOOK, Kind, Said
 from app.errors import AppError
 from app.flows import checkout, settle
@@ -10,6 +14,7 @@ from app.flows.checkout import OrderView
 from app.flows.deps import Deps
 from app.flows.guardians import guardians
 from app.store import deeds, orders, outbox, questions
+from app.store.orders import Order
 from app.store.people import Actor
 
 _VERDICT = {Said.OWN: FALSE_ALARM, Said.AGAIN: FALSE_ALARM, Said.TOLD: JUSTIFIED, Said.STOP: JUSTIFIED}
@@ -20,7 +25,7 @@ def answer(deps: Deps, actor: Actor, order_id: str, kind: str, said: str) -> Ord
     the order is.
 
     AppError: order_not_found (anybody else's), question_not_found (nothing of that kind was asked),
-    answer_unknown, relative_missing (nobody could look), and what confirming raises.
+    answer_unknown, relative_missing (nobody could look), order_over, and what confirming raises.
     """
     now = deps.clock.now()
     with deps.database.write() as tx:
@@ -41,16 +46,22 @@ def answer(deps: Deps, actor: Actor, order_id: str, kind: str, said: str) -> Ord
             outbox.reopen(tx, Topic.ALERT_ANSWER, order.id, now)
             orders.wait_until(tx, order.id, now + RELATIVES_LOOK)
             deeds.write(tx, actor.user_id, actor.user_id, "question_family", order.id, now, facts)
+        if taken and word in (Said.TOLD, Said.STOP):
+            order = _cancelled(tx, order, now)
         if taken and word is Said.TOLD:
-            order, _moved = orders.advance(tx, order, Event.CANCELLED, now)
             if guardians(tx, actor.user_id, now):
                 outbox.reopen(tx, Topic.ALERT_ANSWER, order.id, now)
             deeds.write(tx, actor.user_id, actor.user_id, "question_told", order.id, now, facts)
-        if taken and word is Said.STOP:
-            order, _moved = orders.advance(tx, order, Event.CANCELLED, now)
     deps.nudge()
     if not taken and order.state is State.AWAITING_CONFIRMATION and order.expires_at <= now:
         return checkout.view(deps, settle.expire(deps, order, now))
     if taken and word in GOES_ON:
         return checkout.confirm(deps, actor, order.id, order.read_back)
     return checkout.find(deps, actor, order_id)
+
+
+def _cancelled(tx: Connection, order: Order, now: datetime) -> Order:
+    try:
+        return orders.advance(tx, order, Event.CANCELLED, now)[0]
+    except InvalidTransition:  # its time ran out in this very moment
+        raise AppError("order_over") from None

@@ -163,7 +163,7 @@ class Ground:
 _EMPTY = """
 TRUNCATE orders, order_events, ledger_entries, outbox, notices, subscriptions, alarms, refunds, differences,
   cases, outside_queries, batches, reconciled_days, conversations, turns, challenges, identity_checks,
-  check_factors, questions, holds, deeds
+  check_factors, questions, holds, deeds, pay_requests, pay_request_asks, proposals
 """
 
 
