@@ -35,6 +35,7 @@ FACTS = dict.fromkeys(
     ),
     "五",
 )
+FACTS |= dict.fromkeys(("who", "sum", "minute", "minutes", "amount", "reason"), "五")  # protection
 
 
 @pytest.mark.parametrize("key", replies.templates()["phrases"])
