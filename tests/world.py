@@ -95,10 +95,17 @@ class Phone:
         order: dict[str, Any] = self.ok("POST", "/api/v1/orders", wish)["order"]
         return order
 
-    def confirm(self, order: dict[str, Any]) -> dict[str, Any]:
-        """Confirm what was read back; answers the page with the payment parameters."""
+    def say_yes(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Confirm what was read back; answers the page with the payment parameters, or with a question."""
         path = f"/api/v1/orders/{order['id']}/confirm"
         return self.ok("POST", path, {"read_back": order["read_back"]})
+
+    def confirm(self, order: dict[str, Any]) -> dict[str, Any]:
+        """The same, of somebody who means it: also when the same was paid for the same card just now."""
+        page = self.say_yes(order)
+        if f"question:duplicate:again:{order['id']}" in [each["id"] for each in page["screen"]["choices"]]:
+            return self.ok("POST", f"/api/v1/orders/{order['id']}/questions/duplicate", {"answer": "again"})
+        return page
 
     def pay(self, page: dict[str, Any], action: str = "pay") -> str:
         """What the payment sheet says."""

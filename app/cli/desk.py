@@ -9,6 +9,7 @@ import sys
 import click
 from flask import current_app
 
+from app.cli import protection
 from app.domain.family import sayable
 from app.flows import change_relative, check_code, own_limits
 from app.flows.deps import Deps
@@ -89,3 +90,7 @@ def unfreeze(elder_id: str, relative_id: str, reason: str) -> None:
         click.echo(f"{elder_id} {relative_id}: no frozen tie", err=True)
         sys.exit(2)
     click.echo(f"{elder_id} {relative_id}: goes on")
+
+
+for command in (protection.release, protection.cool_off, protection.report):
+    group.add_command(command)

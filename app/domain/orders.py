@@ -40,6 +40,7 @@ class Event(StrEnum):
     WRITTEN = "written"
     WRITE_EXPIRED = "write_expired"
     DELIVERY_REFUSED = "delivery_refused"
+    UNDONE = "undone"
     REFUNDED = "refunded"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -67,6 +68,8 @@ EDGES: dict[tuple[State, Event], State] = {
     (S.RETURNING_REST, E.REFUNDED): S.COMPLETED,
     (S.PAID, E.WRITE_ISSUED): S.AWAITING_WRITE,
     (S.PAID, E.DELIVERY_REFUSED): S.REFUNDING,
+    # The payer wants it back before it was sent to the card.
+    (S.PAID, E.UNDONE): S.REFUNDING,
     (S.AWAITING_WRITE, E.WRITTEN): S.COMPLETED,
     (S.AWAITING_WRITE, E.WRITE_EXPIRED): S.REFUNDING,
     (S.REFUNDING, E.REFUNDED): S.REFUNDED,
@@ -247,6 +250,10 @@ class Topic(StrEnum):
     DEVICE_NEW = "device_new"  # subject: a device a person logged in from, beside the one they had
     # --- the family: delegated top-up ---
     TOPPED_UP_FOR_YOU = "topped_up_for_you"  # a relative's money is on the card: tell whose card it is
+    # --- protection ---
+    ALERT = "alert"  # an unusual payment: the elder's relatives with that role are told
+    ALERT_ANSWER = "alert_answer"  # what the elder said to the question about it
+    HELD = "held"  # a relative holds it: the elder and the other relatives are told
 
 
 def follow_up(before: State, after: State, delegated: bool = False) -> tuple[Topic, ...]:

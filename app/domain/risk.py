@@ -95,7 +95,7 @@ def _by_amount(limits: Thresholds, seen: Signals) -> tuple[Level, tuple[str, ...
 def _signals(seen: Signals) -> tuple[str, ...]:
     """What is unusual, the weightiest first."""
     speaks = {
-        "staircase": _staircase([*seen.today_fen, seen.amount_fen]),
+        "staircase": staircase([*seen.today_fen, seen.amount_fen]),
         "new_relative": _young(seen.relative_age),
         "new_device": seen.device_age is None or _young(seen.device_age),
         "new_card": _young(seen.card_age),
@@ -109,7 +109,7 @@ def _young(age: timedelta | None) -> bool:
     return age is not None and age < COOLING
 
 
-def _staircase(sums: Sequence[int]) -> bool:
+def staircase(sums: Sequence[int]) -> bool:
     """The last three sums rise: how strangers test before they take."""
     last = sums[-STAIRS:]
     return len(last) == STAIRS and all(one < other for one, other in zip(last, last[1:], strict=False))

@@ -20,11 +20,21 @@ from app.domain.orders import (
 from app.domain.regions import allowed_route
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import card_numbers, channels, check_screens, delegated, settle, views, wish
+from app.flows import (
+    card_numbers,
+    channels,
+    check_screens,
+    delegated,
+    protect,
+    protection_screens,
+    settle,
+    views,
+    wish,
+)
 from app.flows.deps import Deps
 from app.flows.risk_of import risk_of
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
-from app.store import cards, checks, orders
+from app.store import cards, checks, holds, orders
 from app.store.cards import Card
 from app.store.orders import Order
 from app.store.people import Actor
@@ -52,6 +62,11 @@ def _seen(
     deps: Deps, tx: Connection, order: Order, payment: dict[str, str] | None, viewer_id: str | None
 ) -> OrderView:
     card = cards.get(tx, order.card_id)
+    if payment is None:
+        viewer = viewer_id or order.user_id
+        waits = protection_screens.standing(tx, deps.city, order, card, viewer, deps.clock.now())
+        if waits is not None:
+            return OrderView(order, card, waits)
     if viewer_id not in (None, order.user_id):
         who = delegated.called(tx, order.beneficiary_id, order.user_id)
         return OrderView(order, card, views.screen_for_you(deps.city, order, card, who))
@@ -103,13 +118,15 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
     Repeating is safe: WeChat's prepay is re-entrant by order id. AppError: order_not_found,
     read_back_changed, order_over, real_name_required, balance_ceiling, card_blocked, card_other_city (the
     partner's cards are no longer taken), card_system_unavailable, payment_unavailable (confirm again),
-    payment_refused (the order is cancelled); for another's card tie_over, over_cap, cap_used_up (cancelled
-    too), card_cannot_take. Where a check is needed first, its screen is shown instead.
+    payment_refused (the order is cancelled), cooling_off; for another's card tie_over, over_cap, cap_used_up
+    (cancelled too), card_cannot_take. Where a question or a check comes first, or a relative holds the
+    order, that screen is shown instead.
     """
     now = deps.clock.now()
     with deps.database.read() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
         card = cards.get(tx, order.card_id)
+        held = holds.active(tx, order.id, now) is not None
     if not hmac.compare_digest(order.read_back.encode(), read_back.encode()):
         raise AppError("read_back_changed")
     order = delegated.still_allowed(deps, order, now)
@@ -117,9 +134,11 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
         return view(deps, order)
     if order.expires_at <= now:
         return view(deps, settle.expire(deps, order, now))
+    if held:
+        return view(deps, order)
     if order.state is State.AWAITING_CONFIRMATION:
-        _check_card(deps, card, order)
-        order = _confirmed(deps, actor, order, now)
+        holder = _check_card(deps, card, order)
+        order = _confirmed(deps, actor, order, card, holder, now)
     elif order.state is State.AWAITING_CHECK:
         return view(deps, order)
     else:
@@ -127,10 +146,15 @@ def confirm(deps: Deps, actor: Actor, order_id: str, read_back: str) -> OrderVie
     return _ask_for_payment(deps, order, card, now)
 
 
-def _confirmed(deps: Deps, actor: Actor, order: Order, now: datetime) -> Order:
-    """To the payment, or first to the check that the risk rule asks for: decided and written as one."""
+def _confirmed(
+    deps: Deps, actor: Actor, order: Order, card: Card, holder: str | None, now: datetime
+) -> Order:
+    """To the payment, or first to the check that the risk rule asks for: decided and written as one. An
+    order that something must be answered about stays as it is."""
     with deps.database.write() as tx:
         no = delegated.objection(deps, tx, order, now)
+        if no is None and protect.due(deps, tx, order, card, holder, now):
+            return orders.get(tx, order.id)
         if no is None:
             order = _moved_on(deps, tx, actor, order, now)
     if no is not None:
@@ -156,10 +180,11 @@ def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     """Open the payment of a confirmed order once more (the sheet was closed, the phone slept)."""
     now = deps.clock.now()
     with deps.database.read() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
         card = cards.get(tx, order.card_id)
+        held = holds.active(tx, order.id, now) is not None
     order = delegated.still_allowed(deps, order, now)
-    if order.state is not State.AWAITING_PAYMENT:
+    if order.state is not State.AWAITING_PAYMENT or held:
         return view(deps, order)
     if order.expires_at <= now:
         return view(deps, settle.expire(deps, order, now))
@@ -167,14 +192,15 @@ def pay(deps: Deps, actor: Actor, order_id: str) -> OrderView:
     return _ask_for_payment(deps, order, card, now)
 
 
-def _payers_own(order: Order, actor: Actor) -> Order:
+def payers_own(order: Order, actor: Actor) -> Order:
     """Only who opened the order may pay for it: WeChat binds the prepay to that openid."""
     if order.user_id != actor.user_id:
         raise AppError("order_not_found")
     return order
 
 
-def _check_card(deps: Deps, card: Card, order: Order) -> None:
+def _check_card(deps: Deps, card: Card, order: Order) -> str | None:
+    """The card can take it; returns its owner's name as the issuer masks it."""
     allowed_route(card.prefix, deps.city)
     number = card_numbers.number_of(deps, card)
     try:
@@ -187,6 +213,7 @@ def _check_card(deps: Deps, card: Card, order: Order) -> None:
     if order.delegated and order.amount_fen > limits.room_fen(facts.balance_fen, facts.registered):
         raise AppError("card_cannot_take")  # how much still fits would tell what is on it
     limits.check_ceiling(facts.balance_fen, order.amount_fen, facts.registered)
+    return facts.holder_masked
 
 
 def _ask_for_payment(deps: Deps, order: Order, card: Card, now: datetime) -> OrderView:
@@ -246,7 +273,7 @@ def payment_result(deps: Deps, actor: Actor, order_id: str, result: str) -> Orde
     """The phone came back from the payment sheet. A hint only: WeChat is asked before anything is said."""
     now = deps.clock.now()
     with deps.database.write() as tx:
-        order = _payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
+        order = payers_own(orders.get_for(tx, actor.user_id, order_id), actor)
         if order.state is State.AWAITING_PAYMENT:
             orders.set_payer_said(tx, order.id, result)
             order = orders.get(tx, order.id)

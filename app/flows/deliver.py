@@ -16,7 +16,7 @@ from app.flows import card_numbers, order_deeds, trouble
 from app.flows.deps import Deps
 from app.flows.verdicts import Done, Later, Verdict
 from app.ports import Credit, CreditState, Refused, Unavailable, Unknown
-from app.store import cards, cases, orders, outbox
+from app.store import cards, cases, holds, orders, outbox
 from app.store.cards import Card
 from app.store.orders import Order
 from app.store.outbox import Work
@@ -25,22 +25,21 @@ log = logging.getLogger(__name__)
 
 FULL = "ceiling_exceeded"
 _BATCH_PATIENCE = timedelta(minutes=10)
+_HOLD_LOOKS = timedelta(minutes=5)  # should the hint of a release be lost
 
 
 def deliver(deps: Deps, work: Work) -> Verdict:
     """Credit a paid order at the card system. The order id is the request id, so a repeat credits nothing.
 
     Refused sends the money home, or the part of it that has no room; Unknown is asked about and then
-    repeated, never given up. In a batch city the order waits for its end-of-day file.
+    repeated, never given up. In a batch city the order waits for its end-of-day file; what a relative holds
+    waits for the hold's end.
     """
     now = deps.clock.now()
-    with deps.database.read() as tx:
-        order = orders.get(tx, work.subject)
-        card = cards.get(tx, order.card_id)
-    if order.state is not State.PAID:
-        return Done(order.state.value)
-    if deps.city.batch is not None:
-        return _wait_for_batch(deps, order, now)
+    found = _begin(deps, work, now)
+    if isinstance(found, Done | Later):
+        return found
+    order, card, first = found
     amount_fen = order.amount_fen if order.credit_fen is None else order.credit_fen
     number = card_numbers.number_of(deps, card)
     if not work.may_send(deps.clock.now()):  # read once more: this worker may have stood still since `now`
@@ -52,8 +51,31 @@ def deliver(deps: Deps, work: Work) -> Verdict:
     except (Unavailable, Unknown) as silence:  # the same id again: either it was done, or it is done then
         with deps.database.write() as tx:
             cases.asked(tx, order.id, "credit", f"{type(silence).__name__}:{silence.code}", now)
+            if first and isinstance(silence, Unavailable) and outbox.holds(tx, work):
+                outbox.start_over(tx, work.id)  # certainly nothing was credited: it may be held or undone
         return Later(silence.code)
     return book(deps, order, card, credit, now)
+
+
+def _begin(deps: Deps, work: Work, now: datetime) -> tuple[Order, Card, bool] | Verdict:
+    """The order, its card and whether this is the first try; or why nothing is sent now.
+
+    From here on, on this row, nobody may hold or undo the order: what was sent cannot be called back. Decided
+    under the order's lock, because a relative or the payer may be about to.
+    """
+    with deps.database.write() as tx:
+        if not outbox.holds(tx, work):
+            return Later("another worker took it over")
+        order = orders.locked(tx, work.subject)
+        card = cards.get(tx, order.card_id)
+        if order.state is not State.PAID:
+            return Done(order.state.value)
+        hold = holds.active(tx, order.id, now)
+        if hold is not None:
+            return Later("a relative holds it", min(hold.until - now, _HOLD_LOOKS), expected=True)
+        if deps.city.batch is not None:
+            return _wait_for_batch(deps, order, now)
+        return order, card, outbox.start_once(tx, work.id)
 
 
 def _wait_for_batch(deps: Deps, order: Order, now: datetime) -> Verdict:

@@ -22,7 +22,7 @@ from app.flows.channels import pay_of
 from app.flows.deps import Deps
 from app.flows.trouble import quarantine
 from app.ports import Notice, NoticeRejected, Payment, Refused, TradeState, Unavailable, Unknown
-from app.store import cards, cases, differences, notices, orders, outbox
+from app.store import cards, cases, differences, holds, notices, orders, outbox
 from app.store.orders import Order
 
 log = logging.getLogger(__name__)
@@ -94,10 +94,12 @@ def payment_received(
         return quarantine(tx, "transaction_reused", order.id, payment.transaction_id, now)
     paid_at = payment.paid_at or now
     issuer = issuer_of(cards.get(tx, order.card_id).prefix)
+    hold = holds.active(tx, order.id, now)  # what a relative holds is promised from the hold's end on
+    starts_at = paid_at if hold is None else max(paid_at, hold.until)
     changes = {
         "transaction_id": payment.transaction_id,
         "paid_at": paid_at,
-        "promised_at": promise(deps.city, paid_at, deps.calendar, issuer).by,
+        "promised_at": promise(deps.city, starts_at, deps.calendar, issuer).by,
     }
     try:
         after, moved = orders.advance(tx, order, Event.PAYMENT_RECEIVED, now, changes)

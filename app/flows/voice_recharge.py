@@ -7,17 +7,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from sqlalchemy import Connection
+
 from app.domain.consents import Purpose, texts
 from app.domain.orders import Event
 from app.domain.orders import State as OrderState
 from app.domain.screens import Screen
 from app.errors import AppError
-from app.flows import card_numbers, check_ways, checkout, consents, family_turn, views
+from app.flows import (
+    card_numbers,
+    check_ways,
+    checkout,
+    consents,
+    family_turn,
+    questions,
+    undo,
+    views,
+)
 from app.flows.deps import Deps
 from app.ports import Clip, Refused, Unavailable, Unknown
 from app.store import cards, conversations, orders
+from app.store import questions as question_rows
 from app.store.cards import Card
 from app.store.conversations import Conversation
+from app.store.orders import Order
 from app.store.people import Actor
 from app.voice import dialogue, family_asks, replies
 from app.voice.dialogue import Do, KnownCard, Memory, Move
@@ -126,10 +139,16 @@ def _decide(
             raise AppError("turn_overtaken")
         if before.order_id is not None and before.order_id != move.memory.order_id:
             dropped = orders.find(tx, before.order_id)
-            waits = dropped is not None and dropped.state is OrderState.AWAITING_CONFIRMATION
-            if dropped is not None and waits and dropped.user_id == actor.user_id:  # a relative's goes on
+            if dropped is not None and _unwanted(tx, actor, dropped):
                 orders.advance(tx, dropped, Event.CANCELLED, now)
         return conversations.save(tx, conversation, move.memory.dump(), now)
+
+
+def _unwanted(tx: Connection, actor: Actor, dropped: Order) -> bool:
+    """A read-back of one's own that was left: a relative's goes on, and a question about an order is answered
+    in its own time."""
+    left = dropped.state is OrderState.AWAITING_CONFIRMATION and dropped.user_id == actor.user_id
+    return left and not question_rows.of_order(tx, dropped.id)
 
 
 def _act(
@@ -167,6 +186,14 @@ def _act(
     if move.do is Do.CHECK:
         assert move.order_id is not None and move.factor is not None
         view = check_ways.choose(deps, actor, move.order_id, move.factor)
+        return Answer(conversation, view.screen, order=view)
+    if move.do is Do.ANSWER:
+        assert move.order_id is not None and move.answer is not None
+        view = questions.answer(deps, actor, move.order_id, *move.answer)
+        return Answer(conversation, view.screen, order=view)
+    if move.do is Do.UNDO:
+        assert move.order_id is not None
+        view = undo.undo(deps, actor, move.order_id)
         return Answer(conversation, view.screen, order=view)
     return _render(deps, actor, conversation, move, owned, now)
 

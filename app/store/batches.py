@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from app.domain.ids import Kind, new_id
 from app.domain.orders import State
-from app.store import models, orders
+from app.store import holds, models, orders
 from app.store.orders import Order
 
 _batches = models.metadata.tables["batches"]
@@ -36,15 +36,19 @@ _amount = func.coalesce(_orders.c.credit_fen, _orders.c.amount_fen)
 def collect(tx: Connection, cut_off: datetime, now: datetime) -> str | None:
     """Put the orders paid before the cut-off that are in no file yet, at most MOST_LINES, into a new one.
 
-    None when nothing waits. Taken by one statement, so that two workers never take the same order.
+    None when nothing waits. Taken by one statement, so that two workers never take the same order. What a
+    relative holds stays out; what was held while this waited for its row leaves again before anybody sees it.
     """
     waiting = (
         (_orders.c.state == State.PAID.value) & _orders.c.batch_id.is_(None) & (_orders.c.paid_at < cut_off)
     )
     batch_id = new_id(Kind.BATCH)
-    chosen = select(_orders.c.id).where(waiting).order_by(_orders.c.id).limit(MOST_LINES)
+    chosen = select(_orders.c.id).where(waiting, ~holds.holding(now)).order_by(_orders.c.id).limit(MOST_LINES)
     taken = update(_orders).where(_orders.c.id.in_(chosen), _orders.c.batch_id.is_(None))
-    amounts = tx.execute(taken.values(batch_id=batch_id).returning(_amount.label("fen"))).all()
+    tx.execute(taken.values(batch_id=batch_id))
+    inside = _orders.c.batch_id == batch_id
+    tx.execute(update(_orders).where(inside, holds.holding(now)).values(batch_id=None))
+    amounts = tx.execute(select(_amount.label("fen")).where(inside)).all()
     if not amounts:
         return None
     values = {

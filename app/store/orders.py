@@ -134,6 +134,27 @@ def set_channel(tx: Connection, order_id: str, before: str | None, after: str | 
     return tx.execute(mine.values(pay_channel=after)).rowcount == 1
 
 
+def locked(tx: Connection, order_id: str) -> Order:
+    """One of our own orders, which nobody else moves, holds or sends before the commit. LookupError when
+    there is none. SQLite has one writer anyway."""
+    if tx.dialect.name == "postgresql":
+        tx.execute(select(_orders.c.id).where(_orders.c.id == order_id).with_for_update(key_share=True))
+    return get(tx, order_id)
+
+
+def wait_until(tx: Connection, order_id: str, moment: datetime) -> None:
+    """An order that is not confirmed yet waits at least until then: its person is asked something."""
+    waiting = (_orders.c.id == order_id) & (_orders.c.state == State.AWAITING_CONFIRMATION.value)
+    later = waiting & (_orders.c.expires_at < moment)
+    tx.execute(update(_orders).where(later).values(expires_at=moment))
+
+
+def set_promise(tx: Connection, order_id: str, promised_at: datetime) -> None:
+    """When a paid order is promised for now: it was held, or is held no longer."""
+    paid = (_orders.c.id == order_id) & (_orders.c.state == State.PAID.value)
+    tx.execute(update(_orders).where(paid).values(promised_at=promised_at))
+
+
 def set_part(tx: Connection, order: Order, credit_fen: int, rest_fen: int) -> Order:
     """Decide, before the card system is asked, that only a part will be credited. Paid orders only. What was
     in an end-of-day file goes into another one."""

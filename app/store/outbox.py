@@ -116,6 +116,19 @@ def reopen(tx: Connection, topic: Topic, subject: str, now: datetime) -> bool:
     return changed.rowcount > 0
 
 
+def wake(tx: Connection, topic: Topic, subject: str, now: datetime) -> None:
+    """Work that waits is due now. Not what a worker holds: it must not be taken from it before its time."""
+    mine = (_outbox.c.topic == topic.value) & (_outbox.c.subject == subject)
+    idle = _outbox.c.done_at.is_(None) & _outbox.c.leased_by.is_(None) & (_outbox.c.next_at > now)
+    tx.execute(update(_outbox).where(mine, idle).values(next_at=now))
+
+
+def begun(tx: Connection, topic: Topic, subject: str) -> bool:
+    """Whether `start_once` was said of this work, or it is done."""
+    mine = (_outbox.c.topic == topic.value) & (_outbox.c.subject == subject)
+    return tx.execute(select(_outbox.c.id).where(mine, _outbox.c.outcome.is_not(None))).first() is not None
+
+
 def waiting(tx: Connection) -> dict[str, int]:
     """Unfinished rows by topic."""
     unfinished = select(_outbox.c.topic, func.count()).where(_outbox.c.done_at.is_(None))

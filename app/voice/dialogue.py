@@ -31,6 +31,8 @@ class Do(StrEnum):
     CANCEL = "cancel"
     PAY = "pay"
     CHECK = "check"  # one way of the check before a payment
+    ANSWER = "answer"  # the answer to a question before a payment
+    UNDO = "undo"  # a paid order whose money shall go home
     SHOW_ORDER = "show_order"
     BALANCE = "balance"
     HISTORY = "history"
@@ -53,6 +55,9 @@ class Do(StrEnum):
     NOTHING_TO_CONFIRM = "nothing_to_confirm"
     ASK_VOICE_CONSENT = "ask_voice_consent"  # nobody listens before the person agreed to it
     AGREE_VOICE = "agree_voice"  # to the text of this version
+
+
+_ACTS = frozenset({Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK, Do.ANSWER, Do.UNDO, Do.AGREE_VOICE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class Memory:
 
         Never something that acts: hearing it again opens, confirms and cancels nothing.
         """
-        if self.shown in (Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK, Do.AGREE_VOICE):
+        if self.shown in _ACTS:
             return Do.SHOW_ORDER if self.order_id else Do.HOME
         return self.shown
 
@@ -130,6 +135,7 @@ class Move:
     factor: str | None = None  # for CHECK: which way was chosen
     version: int | None = None  # for AGREE_VOICE: of the text that was read out
     subject: str | None = None  # a request or a proposal, and `factor` the answer to it
+    answer: tuple[str, str] | None = None  # for ANSWER: the kind of question, and what was said
 
 
 _PLAIN: dict[Intent, Do] = {
@@ -139,6 +145,9 @@ _PLAIN: dict[Intent, Do] = {
     Intent.AGENT: Do.AGENT,
     Intent.ASK_FAMILY: Do.ASK_FAMILY,
 }
+
+
+_ON_ORDER = {"pay": Do.PAY, "order": Do.SHOW_ORDER, "undo": Do.UNDO}
 
 
 def _shown(do: Do, memory: Memory) -> Move:
@@ -303,9 +312,14 @@ def _parametrised(memory: Memory, name: str, rest: str, cards: Sequence[KnownCar
         order_id, _, read_back = rest.partition(":")
         memory = replace(memory, state=State.CONFIRM, order_id=order_id, failures=0, shown=Do.SHOW_ORDER)
         return Move(Do.CONFIRM, memory, read_back=read_back, order_id=order_id)
-    if name in ("pay", "order"):
+    if name in _ON_ORDER:
         memory = replace(memory, state=State.CONFIRM, order_id=rest, failures=0, shown=Do.SHOW_ORDER)
-        return Move(Do.PAY if name == "pay" else Do.SHOW_ORDER, memory, order_id=rest)
+        return Move(_ON_ORDER[name], memory, order_id=rest)
+    if name == "question":
+        kind, _, more = rest.partition(":")
+        said, _, order_id = more.partition(":")
+        memory = replace(memory, state=State.CONFIRM, order_id=order_id, failures=0, shown=Do.SHOW_ORDER)
+        return Move(Do.ANSWER, memory, order_id=order_id, answer=(kind, said))
     if name == "check":
         factor, _, order_id = rest.partition(":")
         memory = replace(memory, state=State.CONFIRM, order_id=order_id, failures=0, shown=Do.SHOW_ORDER)

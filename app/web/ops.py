@@ -8,7 +8,7 @@ from apiflask import APIBlueprint
 from flask import Response
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 
-from app.flows import readiness
+from app.flows import protection_desk, readiness
 from app.web import schemas
 from app.web.edge import deps, public
 
@@ -16,6 +16,10 @@ bp = APIBlueprint("ops", __name__, tag="Operations")
 
 WAITING = Gauge("anxin_outbox_waiting", "Unfinished outbox rows by topic", ["topic"])
 ALARMS = Gauge("anxin_alarms_open", "Alarms nobody closed")
+# Counted from the rows, so that every process tells the same.
+QUESTIONS = Gauge(
+    "anxin_questions", "Questions before a payment in the last 30 days, by verdict", ["kind", "verdict"]
+)
 
 
 @bp.get("/healthz")
@@ -48,6 +52,9 @@ def metrics() -> Response:
     for topic, count in waiting.items():
         WAITING.labels(topic).set(count)
     ALARMS.set(alarms)
+    QUESTIONS.clear()
+    for kind, verdict, count in protection_desk.counts(deps()):
+        QUESTIONS.labels(kind, verdict).set(count)
     return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 

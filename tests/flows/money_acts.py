@@ -14,7 +14,7 @@ from typing import Any
 
 from app.domain.orders import State, Truth
 from app.errors import AppError
-from app.flows import checkout
+from app.flows import checkout, questions
 from app.flows.checkout import OrderView
 from app.jobs.outbox import drain
 from app.jobs.sweep import sweep
@@ -140,10 +140,15 @@ class Story:
         self.placed.append(Placed(elder, view.order.id, view.order.read_back, elder.card_numbers[at]))
 
     def _confirm(self, which: int) -> None:
-        self._shown(
-            self._order(which),
-            lambda placed: checkout.confirm(self.world.deps, placed.elder.actor, placed.id, placed.read_back),
-        )
+        self._shown(self._order(which), self._yes)
+
+    def _yes(self, placed: Placed) -> OrderView:
+        """Somebody who means it, also when the same was paid for this card just now."""
+        view = checkout.confirm(self.world.deps, placed.elder.actor, placed.id, placed.read_back)
+        if not any(each.id.startswith("question:duplicate:") for each in view.screen.choices):
+            return view
+        self.counts["asked whether once more"] += 1
+        return questions.answer(self.world.deps, placed.elder.actor, placed.id, "duplicate", "again")
 
     def _pay(self, which: int) -> None:
         """The sheet was closed, or the phone slept: open it once more."""

@@ -163,7 +163,7 @@ class Ground:
 _EMPTY = """
 TRUNCATE orders, order_events, ledger_entries, outbox, notices, subscriptions, alarms, refunds, differences,
   cases, outside_queries, batches, reconciled_days, conversations, turns, challenges, identity_checks,
-  check_factors, deeds, relatives, one_time_codes, rate_counters CASCADE
+  check_factors, questions, holds, deeds, relatives, one_time_codes, rate_counters CASCADE
 """
 
 

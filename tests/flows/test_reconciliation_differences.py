@@ -284,8 +284,8 @@ def test_a_card_of_another_city_is_owed_to_that_city(
 def test_the_standby_merchant_has_a_book_of_its_own(world: World) -> None:
     world.sandbox.outage("primary", "refuses")
     phone = world.elder()
-    for _ in range(6):
-        order = phone.open_order(5000)
+    for number in range(6):
+        order = phone.open_order(5500 - 100 * number)
         status, page = phone.post(f"/api/v1/orders/{order['id']}/confirm", {"read_back": order["read_back"]})
         if status < 300:
             break

@@ -298,9 +298,9 @@ def silence(world: World) -> list[tuple[Phone, str]]:
     """Enough people whose payment cannot be opened for the breaker to open."""
     world.sandbox.outage("primary", "silent")
     stranded = []
-    for _ in range(FAILURES_TO_OPEN):
+    for number in range(FAILURES_TO_OPEN):
         elder = world.elder()
-        order = elder.open_order()
+        order = elder.open_order(5100 + 100 * number)
         status, body = elder.post(f"/api/v1/orders/{order['id']}/confirm", {"read_back": order["read_back"]})
         assert (status, body["code"]) == (503, "payment_unavailable") and "没有动您的钱" in body["say"]
         stranded.append((elder, order["id"]))

@@ -93,6 +93,9 @@ class Payer:
         if self._chance(LOST_OF_TEN):
             self.journal.lost_on_purpose += 1
             page = self._answer(phone, "POST", f"{path}/confirm", yes)
+        again = f"question:duplicate:again:{order['id']}"  # the same sum within ten minutes: it is meant
+        if again in [choice["id"] for choice in page["screen"]["choices"]]:
+            page = self._answer(phone, "POST", f"{path}/questions/duplicate", {"answer": "again"})
         self.journal.confirmed.add(order["id"])
         said = self._patiently(lambda: phone.pay(page))
         if said == "requestPayment:ok":

@@ -246,3 +246,22 @@ NAMES |= {
     "standing_orders.decline": [Ask(family_path("proposals/prp", "/no"), lambda _: None, NO_PROPOSAL)],
 }
 # --- end of f4 ---
+
+NAMES |= {
+    "protection.answer_question": [
+        Ask(order_path("/questions/told_to"), lambda _: {"answer": "own"}, NO_ORDER),
+        Ask(order_path("/questions/nothing"), lambda _: {"answer": "own"}, NO_ORDER),
+    ],
+    "protection.undo_order": [Ask(order_path("/undo"), lambda _: None, NO_ORDER)],
+    "protection.list_alerts": [],
+    "protection.place_hold": [
+        Ask(
+            lambda _: "/api/v1/holds",
+            lambda theirs: {"order_id": theirs.order["id"], "reason": "stranger"},
+            (404, "alert_not_found"),
+        )
+    ],
+    "protection.release_hold": [
+        Ask(lambda theirs: f"/api/v1/holds/{theirs.order['id']}", lambda _: None, (404, "hold_not_found"))
+    ],
+}

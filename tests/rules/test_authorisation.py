@@ -42,6 +42,9 @@ SHARED = {
     "help.point": {"relative"},
     "help.say": {"relative"},
     "help.prepare": {"relative"},
+    # A relative who is told of payments may let an unusual one wait.
+    "protection.place_hold": {"relative"},
+    "protection.release_hold": {"relative"},
 }
 HELPING = {"help.point", "help.say", "help.prepare"}
 SHARED |= {  # a relative with the role may be asked, and make proposals to themselves
@@ -63,6 +66,7 @@ NOT_FOR_THE_ELDER |= {  # only who pays says yes or no; nobody asks themselves
     "standing_orders.decline",
 }
 NOT_FOR_THE_ELDER |= HELPING | {"help.say_yes"}  # yes was said already
+NOT_FOR_THE_ELDER |= {"protection.place_hold", "protection.release_hold"}  # who is steered releases nothing
 ENDS_THE_SESSION = {"sessions.end_session", "me.end_session", "me.end_other_sessions", "me.erase"}
 
 
@@ -79,8 +83,10 @@ class Everybody:
         self.world = world
         self.elder = with_phone(world, world.elder("wang"), ELDERS_PHONE)
         self.relative = bound(world, self.elder, roles=["pay", "balance", "alerts", "assist"])
-        world.clock.tick(hours=25)
+        world.clock.tick(hours=39)  # one in the night: a new second card is unusual then
         self.page = checked(self.elder)
+        self.unusual = self.elder.open_order(30_000, self.elder.bind("3104870300000000003"))
+        self.elder.confirm(self.unusual)
         self.elder.ok("POST", f"/api/v1/orders/{self.page['order']['id']}/check/relative")
         self.stranger = world.elder("li", "3104870300000000002")
         self.operator = world.phone("operator")
@@ -95,6 +101,7 @@ class Everybody:
             self.standing_id,
             self.proposal_id,
             self.page["order"]["id"],
+            self.unusual["id"],
             self.elder.cards[0],
             self.session_id,
             self.elder_id,
@@ -121,7 +128,8 @@ class Everybody:
     def address(self, rule: str) -> str:
         """The route with the elder's own things in its places."""
         values = {
-            "order_id": self.page["order"]["id"],
+            "order_id": self.unusual["id"] if protects(rule) else self.page["order"]["id"],
+            "kind": "told_to",
             "session_id": self.session_id,
             "relative_id": self.relative_id,
             "elder_id": self.elder_id,
@@ -132,6 +140,10 @@ class Everybody:
             "proposal_id": self.proposal_id,
         }
         return re.sub(r"<(\w+)>", lambda found: values[found[1]], rule)
+
+
+def protects(rule: str) -> bool:
+    return "/holds/" in rule or "/questions/" in rule
 
 
 def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
@@ -152,6 +164,8 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
         "checks.check_bank_card": {"bank_card": "6222021000000000017"},
         "checks.remote_result": {"challenge_id": "chl_1"},
         "checks.answer_fingerprint": {"challenge_id": "chl_1", "result_json": "{}", "signature": "s"},
+        "protection.answer_question": {"answer": "own"},
+        "protection.place_hold": {"order_id": everybody.unusual["id"], "reason": "stranger"},
         "identity.answer_request": {"yes": True},
         "family.confirm_relative": {"code": "00000000"},
         "family.update_relative": {"roles": ["pay", "balance", "alerts", "assist"]},
@@ -189,7 +203,7 @@ def body_for(endpoint: str, everybody: Everybody) -> dict[str, Any] | None:
 
 def named_by_body(endpoint: str) -> bool:
     names = ("orders.open_order", "conversation.take_turn", "pay_requests.ask", "standing_orders.make")
-    return endpoint in names
+    return endpoint in (*names, "protection.place_hold")
 
 
 def ask(world: World, who: Phone, method: str, address: str, body: Any, endpoint: str) -> requests.Response:
@@ -253,7 +267,8 @@ def _judged(
     if role != "elder":
         seen = {secret for secret in everybody.secrets if secret in answer.text}
         asked = {everybody.request_id, everybody.standing_id, everybody.proposal_id}
-        shared = {everybody.elder_id, everybody.page["order"]["id"], *asked, everybody.elder.cards[0]}
+        orders = {everybody.page["order"]["id"], everybody.unusual["id"]}
+        shared = {everybody.elder_id, everybody.elder.cards[0], *orders, *asked}
         may_see = shared if role == "relative" else set()
         may_see |= {everybody.elder.cards[0]} if (role, endpoint) == ("relative", "help.show") else set()
         assert seen <= may_see, f"{where} tells {seen}"

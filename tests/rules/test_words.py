@@ -93,8 +93,8 @@ def test_every_truth_has_its_words_in_the_history(truth: Truth) -> None:
 
 @pytest.mark.parametrize("do", Do)
 def test_every_step_of_the_dialogue_is_shown_by_a_screen_or_an_order(do: Do) -> None:
-    by_other_means = {Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK, Do.SHOW_ORDER}
-    by_other_means |= {Do.SEND_ASK, Do.UNASK, Do.ANSWER_FAMILY, Do.ANSWER_PROPOSAL}  # f4
+    by_other_means = {Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK, Do.SHOW_ORDER, Do.ANSWER, Do.UNDO}
+    by_other_means |= {Do.SEND_ASK, Do.UNASK, Do.ANSWER_FAMILY, Do.ANSWER_PROPOSAL}
     assert do in by_other_means or do.value in replies.templates()
 
 

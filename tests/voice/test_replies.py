@@ -37,6 +37,7 @@ FACTS = dict.fromkeys(
     ),
     "五",
 )
+FACTS |= dict.fromkeys(("who", "sum", "minute", "minutes", "amount", "reason"), "五")  # protection
 
 
 # Deeds have facts of their own: tests/flows/test_told_history.py says every kind of them.
