@@ -140,7 +140,9 @@ def facts_for(key: str, amount_fen: int) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("key", KINDS)
-@pytest.mark.parametrize("actor", [None, ELDER, DAUGHTER, STRANGER])
+@pytest.mark.parametrize(
+    "actor", [None, ELDER, DAUGHTER, STRANGER], ids=["house", "elder", "daughter", "gone"]
+)
 def test_every_kind_of_deed_is_a_sentence_that_can_be_said(
     world_of_words: Callable[[], Deps], key: str, actor: str | None
 ) -> None:
