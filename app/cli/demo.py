@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from app.cli import family_demo
+from app.cli import family_demo, family_stage
 from app.cli.troubles import TROUBLES, Played, play
 from app.domain.money import yuan_text
 
@@ -66,7 +66,7 @@ def family(only: str | None, as_json: bool) -> None:
     sys.exit(0 if all(played.holds for played in acts) else 1)
 
 
-def _show_act(played: family_demo.Played) -> None:
+def _show_act(played: family_stage.Played) -> None:
     console = Console(soft_wrap=False)
     mark = "[green]holds[/]" if played.holds else "[red]DOES NOT HOLD[/]"
     console.rule(f"[bold]{played.name}[/] · {mark}", align="left")

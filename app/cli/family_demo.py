@@ -7,124 +7,20 @@ them play in one city, one after the other, with the same people. An act speaks 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cache
-from typing import Any
 
 import requests
 
 from app.cli import Build
-from app.cli.small_city import SmallCity, small_city
-from app.cli.story import Phone, StoryFailed
-from app.cli.troubles import GUANGZHOU_CARD, MORNING
+from app.cli.family_stage import Played, Stage, set_stage, words
+from app.cli.small_city import small_city
+from app.cli.story import StoryFailed
+from app.cli.troubles import MORNING
 from app.config import REPOSITORY
-from app.domain.clock import SHANGHAI
 from app.domain.family import Role
-from app.store import people
 
-WORDS = REPOSITORY / "app" / "copy" / "family_demo.toml"
-
-
-@cache
-def words() -> dict[str, Any]:
-    """The names, and how a message is told."""
-    return tomllib.loads(WORDS.read_text())
-
-
-@dataclass
-class Played:
-    """How one act went. `seen` are (time in Shanghai, whose phone, what stood there or was read aloud)."""
-
-    name: str
-    summary: str
-    seen: list[tuple[str, str, str]] = field(default_factory=list)
-    end: dict[str, Any] = field(default_factory=dict)
-    holds: bool = True
-
-
-@dataclass
-class Stage:
-    """One city with an elder and their relatives; `relatives` are phones by the elder's names for them."""
-
-    city: SmallCity
-    elder: Phone
-    elder_id: str
-    relatives: dict[str, Phone]
-    ids: dict[str, str]
-    played: Played = field(default_factory=lambda: Played("", ""))
-    _messages: int = 0
-
-    # --- whose phone ---
-
-    def phone(self, name: str) -> Phone:
-        return self.elder if name == words()["elder"] else self.relatives[name]
-
-    def see(self, name: str, screen: dict[str, Any]) -> dict[str, Any]:
-        """What this person's phone shows, read aloud, and its buttons."""
-        buttons = "".join(f" [{choice['label']}]" for choice in screen["choices"])
-        self._add(name, screen["say"] + buttons)
-        return screen
-
-    def tap(self, name: str, choice: str) -> dict[str, Any]:
-        """This person presses a button; answers the next screen."""
-        return self.see(name, self.phone(name).tap(choice)["screen"])
-
-    def button(self, screen: dict[str, Any], starts: str) -> str:
-        """The id of the first button of this kind."""
-        for choice in screen["choices"]:
-            if str(choice["id"]).startswith(starts):
-                return str(choice["id"])
-        raise StoryFailed(f"no button {starts!r} on: {screen['say']}")
-
-    def call(self, name: str, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """This person's phone asks the API; its screen is seen."""
-        page = self.phone(name).call(method, path, **({} if body is None else {"json": body}))
-        if "screen" in page:
-            self.see(name, page["screen"])
-        return page
-
-    def pay(self, name: str, screen: dict[str, Any]) -> None:
-        """Pay in WeChat what this screen asks for."""
-        sheet = {"payment": screen["payment"], "action": "pay"}
-        self.must("paid", self.phone(name).wechat("pay", sheet)["errMsg"] == "requestPayment:ok")
-
-    # --- time, and what holds ---
-
-    def pass_time(self, **later: float) -> None:
-        """Let time pass; the worker does what is due, and messages arrive."""
-        self.city.work(**later)
-        self.city.work()
-        messages = self.city.look("messages")
-        for message in messages[self._messages :]:
-            owner = self._owner(message["openid"])
-            data = message["data"]
-            if owner and "thing2" in data:
-                facts = {"what": data["thing1"], "card": data["thing2"], "amount": data["amount3"]}
-                self._add(owner, words()["message"].format(**facts))
-            elif owner and "phrase5" in data:
-                facts = {"what": data["phrase5"], "card": data["thing1"], "amount": data["amount2"]}
-                self._add(owner, words()["message"].format(**facts))
-        self._messages = len(messages)
-
-    def must(self, what: str, held: bool) -> None:
-        """Remember whether this held; the act fails when it did not."""
-        self.played.end[what] = held
-        self.played.holds &= held
-
-    def _owner(self, openid: str) -> str | None:
-        return self._openids().get(openid)
-
-    def _openids(self) -> dict[str, str]:
-        app_id = self.city.deps.settings.wechat.app_id
-        owners = {self.elder_id: words()["elder"]} | {self.ids[name]: name for name in self.ids}
-        with self.city.deps.database.read() as tx:
-            return {people.openid_in(tx, app_id, user_id) or "": name for user_id, name in owners.items()}
-
-    def _add(self, name: str, what: str) -> None:
-        at = f"{self.city.clock.now().astimezone(SHANGHAI):%m-%d %H:%M:%S}"
-        self.played.seen.append((at, name, what))
+SPOKEN_YES = REPOSITORY / "tests" / "data" / "speech" / "yes_slowly.flac"
+STRANGERS_CARD = "3104870300000000003"
 
 
 def invite_and_bind(stage: Stage) -> None:
@@ -140,10 +36,90 @@ def invite_and_bind(stage: Stage) -> None:
     stage.pass_time(hours=25)
 
 
+def remote_top_up(stage: Stage) -> None:
+    """The son tops up from another city with his own WeChat; both are told, each in their words."""
+    (_first, second), elder = words()["relatives"], words()["elder"]
+    page = stage.call(second, "GET", f"/api/v1/elders/{stage.elder_id}")
+    wish = {"card_id": page["cards"][0]["id"], "amount_fen": 5000, "method": "wechat_balance"}
+    path = f"/api/v1/elders/{stage.elder_id}/orders"
+    read_back = stage.call(second, "POST", path, wish | {"client_key": "from-another-city"})
+    order_id = read_back["order"]["id"]
+    stage.pay(second, stage.tap(second, stage.button(read_back["screen"], "confirm:")))
+    stage.pass_time(seconds=5)
+    told = stage.call(second, "GET", f"/api/v1/orders/{order_id}")["order"]
+    stage.call(elder, "GET", f"/api/v1/orders/{order_id}")
+    stage.must("credited", told["truth"] == "credited")
+
+
+def help_from_afar(stage: Stage) -> None:
+    """The elder grants ten minutes by a spoken yes and a touch; the daughter points, speaks and prepares a
+    form, the elder alone confirms it; one touch ends it."""
+    elder, (first, _second) = words()["elder"], words()["relatives"]
+    version = stage.elder.call("GET", "/api/v1/me/consents")["consents"][0]["version"]
+    stage.call(elder, "POST", "/api/v1/me/consents", {"purpose": "voice", "version": version})
+    asked = stage.call(elder, "POST", "/api/v1/help", {"relative_id": stage.ids[first]})
+    path = f"/api/v1/help/{asked['help']['id']}"
+    clip = {"audio": (SPOKEN_YES.name, SPOKEN_YES.read_bytes())}
+    stage.see(elder, stage.elder.call("POST", f"{path}/spoken", files=clip)["screen"])
+    stage.call(elder, "POST", f"{path}/open", {})
+    stage.elder.helped_in = asked["help"]["id"]
+    cards = stage.call(first, "GET", path)["cards"]
+    stage.tap(elder, "top_up")
+    stage.looked_at = stage.events(path)[-1]
+    stage.watch(first, stage.looked_at)
+    stage.call(first, "POST", f"{path}/point", {"screen": stage.looked_at.number, "choice": 1})
+    stage.call(first, "POST", f"{path}/messages", {"text": words()["said"]})
+    form = {"card_id": cards[0]["id"], "amount_fen": 6000, "method": "wechat_balance"}
+    stage.call(first, "POST", f"{path}/forms", form | {"client_key": "prepared-for-mother"})
+    for event in stage.events(path)[-3:]:
+        stage.watch(elder, event)
+    orders = stage.elder.call("GET", "/api/v1/orders")["orders"]
+    prepared = next(each for each in orders if each["amount_fen"] == 6000)
+    read_back = stage.call(elder, "GET", f"/api/v1/orders/{prepared['id']}")["screen"]
+    stage.pay(elder, stage.tap(elder, stage.button(read_back, "confirm:")))
+    stage.pass_time(seconds=5)
+    done = stage.call(elder, "GET", f"/api/v1/orders/{prepared['id']}")["order"]
+    stage.elder.helped_in = None
+    stage.call(elder, "POST", f"{path}/end", {})
+    stage.must("credited", done["truth"] == "credited")
+    stage.must("over", stage.refused(first, path))
+
+
+def scam_held_and_released(stage: Stage) -> None:
+    """At night, for a card bound just now: the elder is asked calmly, the daughter holds the payment, the
+    son rings up, releases it and vouches for it; only then it is paid."""
+    elder, (first, second) = words()["elder"], words()["relatives"]
+    stage.pass_until(hour=1)
+    card = stage.call(elder, "POST", "/api/v1/cards", {"card_number": STRANGERS_CARD})["card"]
+    wish = {"card_id": card["id"], "amount_fen": 30_000, "method": "wechat_balance"}
+    order = stage.call(elder, "POST", "/api/v1/orders", wish | {"client_key": "somebody-told-her"})["order"]
+    path = f"/api/v1/orders/{order['id']}"
+    asked = stage.call(elder, "POST", f"{path}/confirm", {"read_back": order["read_back"]})
+    stage.must("asked calmly", asked["screen"]["next"] == "choose" and not asked["order"]["paid_at"])
+    stage.call(elder, "POST", f"{path}/questions/told_to", {"answer": "own"})
+    stage.call(first, "GET", "/api/v1/alerts")
+    stage.call(first, "POST", "/api/v1/holds", {"order_id": order["id"], "reason": "stranger"})
+    stage.pass_time(seconds=5)
+    held = stage.call(elder, "POST", f"{path}/confirm", {"read_back": order["read_back"]})
+    stage.must("held", held["screen"].get("payment") is None)
+    stage.call(second, "GET", "/api/v1/alerts")
+    stage.call(second, "DELETE", f"/api/v1/holds/{order['id']}")
+    page = stage.call(elder, "POST", f"{path}/confirm", {"read_back": order["read_back"]})
+    if page["order"]["state"] == "awaiting_check":
+        stage.call(elder, "POST", f"{path}/check/relative", {})
+        stage.call(second, "POST", f"/api/v1/co-confirmations/{order['id']}", {"yes": True})
+        page = stage.call(elder, "POST", f"{path}/confirm", {"read_back": order["read_back"]})
+    stage.pay(elder, page["screen"])
+    stage.pass_time(seconds=5)
+    done = stage.call(elder, "GET", path)["order"]
+    stage.must("credited", done["truth"] == "credited")
+
+
 def ask_and_second_answers(stage: Stage) -> None:
     """The elder asks the first relative, who is silent for half an hour; the second says yes and pays."""
     elder, (first, second) = words()["elder"], words()["relatives"]
     before = stage.elder.call("GET", "/api/v1/cards")["cards"][0]["balance_fen"]
+    trades = len(stage.city.look("trades"))
     whom = stage.tap(elder, "ask_family")
     much = stage.tap(elder, next(each["id"] for each in whom["choices"] if each["label"] == first))
     read_back = stage.tap(elder, stage.button(much, "amount:5000"))
@@ -161,7 +137,7 @@ def ask_and_second_answers(stage: Stage) -> None:
     stage.tap(elder, stage.button(standing, "asked:"))
     after = stage.elder.call("GET", "/api/v1/cards")["cards"][0]["balance_fen"]
     stage.must("credited", order["truth"] == "credited" and after == before + 5000)
-    stage.must("one order", len(stage.city.look("trades")) == 1)
+    stage.must("one order", len(stage.city.look("trades")) == trades + 1)
 
 
 def standing_order(stage: Stage) -> None:
@@ -188,18 +164,27 @@ def history(stage: Stage) -> None:
     """The elder has the history read out: who did what, when."""
     page = stage.call(words()["elder"], "GET", "/api/v1/me/history")
     for told in reversed(page["history"]):
-        stage._add(words()["elder"], told["say"])
+        stage.add(words()["elder"], told["say"])
     stage.must("told", len(page["history"]) >= 2)
 
 
-ACTS: tuple[Callable[[Stage], None], ...] = (invite_and_bind, ask_and_second_answers, standing_order, history)
+ACTS: tuple[Callable[[Stage], None], ...] = (
+    invite_and_bind,
+    remote_top_up,
+    ask_and_second_answers,
+    help_from_afar,
+    standing_order,
+    scam_held_and_released,
+    history,
+)
 
 
 def play(build: Build, only: str | None = None) -> list[Played]:
     """Play the acts. A step that does not hold is told, not raised; the acts after it are played too."""
     acts = []
-    with small_city(build, "guangzhou", MORNING) as city:
-        stage = _set(city)
+    models = REPOSITORY / "voice_models"
+    with small_city(build, "guangzhou", MORNING, voice_models=models) as city:
+        stage = set_stage(city)
         for act in ACTS:
             if only in (None, act.__name__) or act is invite_and_bind:  # nothing goes without a tie
                 stage.played = Played(act.__name__, " ".join((act.__doc__ or "").split()))
@@ -215,26 +200,3 @@ def _played(stage: Stage, act: Callable[[Stage], None]) -> None:
     except (StoryFailed, requests.RequestException, ValueError) as fault:
         stage.played.end["fault"] = str(fault)
         stage.played.holds = False
-
-
-def _set(city: SmallCity) -> Stage:
-    """An elder with a card, and relatives whom nothing ties to them yet."""
-    elder = Phone(city.base_url, "mother")
-    elder_id = elder.log_in()
-    elder.call("POST", "/api/v1/cards", json={"card_number": GUANGZHOU_CARD})
-    stage = Stage(city, elder, elder_id, {}, {})
-    for number, name in enumerate(words()["relatives"]):
-        phone = stage.relatives[name] = Phone(city.base_url, f"child-{number}")
-        stage.ids[name] = phone.log_in()
-        _accept_messages(phone)
-    _accept_messages(elder)
-    return stage
-
-
-def _accept_messages(phone: Phone) -> None:
-    """Yes to some messages of every kind, in WeChat and to us."""
-    offered = phone.call("GET", "/api/v1/subscriptions")["templates"]
-    for _ in range(6):
-        ids = [each["template_id"] for each in offered]
-        phone.wechat("subscribe", {"person": phone.person, "template_ids": ids})
-        phone.call("POST", "/api/v1/subscriptions", json={"accepted": [each["name"] for each in offered]})

@@ -33,11 +33,14 @@ class Phone:
     base_url: str
     person: str
     token: str = ""
+    helped_in: str | None = None  # the help session a relative looks on in
     conversation: dict[str, Any] = field(default_factory=dict)
 
     def call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         """One request; StoryFailed on any fault, with what the person would hear."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
+        if self.helped_in is not None:
+            headers["X-Anxin-Help"] = self.helped_in
         answer = requests.request(
             method, self.base_url + path, headers=headers, timeout=TIMEOUT_SECONDS, **options
         )

@@ -82,9 +82,10 @@ def form(
     with deps.database.write() as tx:
         found = open_seat(tx, actor, session_id, now, Side.RELATIVE)
         label, order = views.card_label(deps.city, opened.card), opened.order
-        facts = {"amount_fen": amount_fen, "card": label}
-        deeds.write(tx, elder.user_id, actor.user_id, "help_prepared", order.id, now, facts)
-        return _written(deps, tx, found, EventKind.FORM, {"order_id": order.id, **facts})
+        told = {"amount_fen": amount_fen, "card_id": card_id}
+        deeds.write(tx, elder.user_id, actor.user_id, "help_prepared", order.id, now, told)
+        body = {"order_id": order.id, "amount_fen": amount_fen, "card": label}
+        return _written(deps, tx, found, EventKind.FORM, body)
 
 
 def shown(deps: Deps, actor: Actor, session_id: str, screen: Mapping[str, Any]) -> None:

@@ -90,6 +90,8 @@ def _send(deps: Deps, attempt: Attempt, now: datetime) -> Verdict:
     except Refused as no:
         with deps.database.write() as tx:
             cases.asked(tx, attempt.order_id, "refund", f"Refused:{no.code}", now)
+            if refunds.get(tx, attempt.id).ended_at is not None:  # its notice came first
+                return Later("ended meanwhile", timedelta(seconds=1), expected=True)
             return _refused(tx, attempt, no, now)
     except (Unavailable, Unknown) as silence:
         with deps.database.write() as tx:

@@ -36,6 +36,9 @@ def payment(deps: Deps, order_id: str) -> Verdict:
         return Done(order.state.value)
     if now >= _asked_at(order) + CERTAINTY:
         with deps.database.write() as tx:
+            order = orders.locked(tx, order_id)  # it may have been decided since it was read
+            if order.state is not State.AWAITING_PAYMENT:
+                return Done(order.state.value)
             trouble.stuck(tx, "payment_uncertain", order.id, now)
     return Later("not paid yet", SOON if order.payer_said == "ok" else USUAL, expected=True)
 
@@ -74,6 +77,8 @@ def promise(deps: Deps, order_id: str) -> Verdict:
     if now <= order.promised_at:
         return Later("not due yet", order.promised_at - now + A_MOMENT, expected=True)
     with deps.database.write() as tx:
+        order = orders.locked(tx, order_id)  # it may have been delivered since it was read
+        assert order.promised_at is not None, "a promise that was made stays"
         if order.state is State.PAID and trouble.stuck(tx, "promise_broken", order.id, now):
             outbox.add(tx, Topic.LATE, order.id, now)
         elif order.credited_at is not None and order.credited_at > order.promised_at:

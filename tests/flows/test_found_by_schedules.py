@@ -102,3 +102,14 @@ def test_what_was_credited_is_booked_whatever_another_worker_had_decided_to_cred
     paid = (wish(10_000), *PAID, ("send_notices", True), ("card", 0, "room", 3000))
     story = played(ground, *paid, last=("work", 0, 8), between=(moment, meanwhile))
     assert ends(story) == [State.COMPLETED]
+
+
+@pytest.mark.parametrize("moment", range(17, 27))
+def test_a_promise_that_is_found_kept_at_the_last_moment_leaves_no_case_open(
+    ground: Ground, moment: int
+) -> None:
+    """Whoever looked after the promise had read the order before it stood still; another credited it
+    meanwhile; then the first one opened a case about a broken promise, which nobody closed."""
+    paid = (wish(5000), *PAID, ("send_notices", True), ("card", 0, "room", 3000), ("tick", 3600))
+    story = played(ground, *paid, last=("work", 0, 8), between=(moment, (("stalled_work", 1, 8),)))
+    assert ends(story) == [State.COMPLETED]
