@@ -50,7 +50,7 @@ class HoldStory(Story):
             for guardian in self.guardians:
                 tie = (self.elder.actor.user_id, guardian.actor.user_id)
                 relatives.end(tx, *tie, now)
-                relatives.accept(tx, *tie)
+                relatives.accept(tx, *tie, None)
                 relatives.bind(tx, *tie, None, ALERTS, now)
 
     def _wish(self, number: int, look_first: bool) -> None:
