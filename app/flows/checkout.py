@@ -34,7 +34,7 @@ from app.flows import (
 from app.flows.deps import Deps
 from app.flows.risk_of import risk_of
 from app.ports import CardMode, PaymentRequest, Refused, Unavailable, Unknown
-from app.store import cards, checks, holds, orders
+from app.store import cards, checks, holds, orders, people
 from app.store.cards import Card
 from app.store.orders import Order
 from app.store.people import Actor
@@ -152,6 +152,7 @@ def _confirmed(
     """To the payment, or first to the check that the risk rule asks for: decided and written as one. An
     order that something must be answered about stays as it is."""
     with deps.database.write() as tx:
+        people.stay(tx, order.user_id)
         no = delegated.objection(deps, tx, order, now)
         if no is None and protect.due(deps, tx, order, card, holder, now):
             return orders.get(tx, order.id)

@@ -221,7 +221,7 @@ def test_a_relative_whose_role_was_taken_away_holds_nothing_more(world: World) -
 def test_an_ended_tie_may_still_take_its_own_hold_back(world: World) -> None:
     elder, (daughter,) = family(world)
     order_id = paid(world, elder, held_by=daughter)
-    daughter.ok("DELETE", f"/api/v1/relatives/{user_id(daughter, elder)}")
+    daughter.ok("DELETE", f"/api/v1/elders/{user_id(daughter, elder)}")
     assert release(daughter, order_id)[0] == 200
 
 
