@@ -21,8 +21,8 @@ _VERDICT = {Said.OWN: FALSE_ALARM, Said.AGAIN: FALSE_ALARM, Said.TOLD: JUSTIFIED
 
 
 def answer(deps: Deps, actor: Actor, order_id: str, kind: str, said: str) -> OrderView:
-    """The payer's word on what was asked about this order. The last word stands; saying it again shows where
-    the order is.
+    """The payer's word on what was asked about this order. The last word stands; saying it again goes on as
+    the first time did.
 
     AppError: order_not_found (anybody else's), question_not_found (nothing of that kind was asked),
     answer_unknown, relative_missing (nobody could look), order_over, and what confirming raises.
@@ -55,7 +55,7 @@ def answer(deps: Deps, actor: Actor, order_id: str, kind: str, said: str) -> Ord
     deps.nudge()
     if not taken and order.state is State.AWAITING_CONFIRMATION and order.expires_at <= now:
         return checkout.view(deps, settle.expire(deps, order, now))
-    if taken and word in GOES_ON:
+    if (taken or repeated) and word in GOES_ON:  # the first answer to it may have been lost on its way
         return checkout.confirm(deps, actor, order.id, order.read_back)
     return checkout.find(deps, actor, order_id)
 

@@ -40,9 +40,10 @@ class Stream:
     over: bool = False
 
     def give(self, events: Sequence[HelpEvent]) -> None:
-        """Take what follows the last one it has."""
+        """Take what follows the last one it has, without a gap: what came before is still being read for a
+        stream that has just opened, and all of it is read again."""
         for event in events:
-            if event.number > self.last and not self.over:
+            if event.number == self.last + 1 and not self.over:
                 self.last = event.number
                 self.waiting.append(event)
                 self.over = event.kind == EventKind.ENDED.value

@@ -13,6 +13,7 @@ from tests.flows.money_checks import PAID_TRADE, Ours, Theirs, Watcher, moment
 # second one, or one for a closed order) is found by the next day's bill alone.
 UNTOLD = (5, 7, 18, 20)
 _ENOUGH = 400
+_MOMENTS = 2_000  # what a relative holds is looked at every five minutes, for a day at most
 _UNFINISHED = (
     "SELECT topic, subject, next_at FROM outbox WHERE done_at IS NULL AND subject NOT IN"
     " (SELECT subject FROM cases WHERE kind IN ('refund_abnormal', 'refund_closed') AND resolved_at IS NULL)"
@@ -78,7 +79,7 @@ def _due(story: Story, until: datetime) -> list[tuple[str, str, datetime]]:
 def _come_to_rest(story: Story) -> None:
     """Let time run from one due moment to the next, until nothing is left to do by itself."""
     far = story.world.clock.now() + timedelta(days=3650)
-    for _ in range(_ENOUGH):
+    for _ in range(_MOMENTS):
         _run(story)
         waiting = _due(story, far)
         if not waiting:

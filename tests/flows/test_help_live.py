@@ -12,6 +12,8 @@ import requests
 
 from app.domain.clock import FakeClock
 from app.domain.family import Role
+from app.live.hub import Stream
+from app.store.help_rows import HelpEvent
 from tests.conftest import DATABASES, database_url
 from tests.helping import Following, Help, helped, live_server, with_role
 from tests.live import free_port
@@ -51,6 +53,16 @@ def test_each_side_sees_what_the_other_does(live: World) -> None:
     assert elder.wait_for("ended")["by"] == daughter.wait_for("ended")["by"] == "elder"
     assert elder.ended.wait(10) and daughter.ended.wait(10)
     assert elder.numbers() == daughter.numbers() == list(range(1, 7))
+
+
+def test_a_stream_that_has_just_opened_waits_for_what_came_first(clock: FakeClock) -> None:
+    """The bell rang for the second event while the first was still being read."""
+    first, second = (HelpEvent(n, "house", "joined", {}, clock.now()) for n in (1, 2))
+    stream = Stream("hlp", 0)
+    stream.give([second])
+    assert stream.take() == []
+    stream.give([first, second])
+    assert stream.take() == [first, second]
 
 
 def test_a_ticket_opens_one_stream_of_its_own_session_within_a_minute(live: World) -> None:
@@ -101,7 +113,7 @@ def take_the_role(world: World, help: Help) -> None:
 
 
 def end_the_tie(world: World, help: Help) -> None:
-    help.relative.ok("DELETE", f"/api/v1/relatives/{elder_id_of(help)}")
+    help.relative.ok("DELETE", f"/api/v1/elders/{elder_id_of(help)}")
 
 
 def let_the_time_pass(world: World, help: Help) -> None:
