@@ -41,7 +41,8 @@ class Steps:
 
     def __init__(self) -> None:
         self.passed = 0
-        self.at = ""  # which moment this is
+        self.at = ""  # at which moment who was interrupted stands, whatever others do meanwhile
+        self._meanwhile = False
         self._left: int | str = 0
         self._then: Callable[[], None] | None = None
         self._wanted = False
@@ -66,12 +67,17 @@ class Steps:
 
     def __call__(self, moment: str) -> None:
         self.passed += 1
-        self.at = moment
+        if not self._meanwhile:
+            self.at = moment
         if isinstance(self._left, int):
             self._left -= 1
         if self._then is not None and (self._left == moment or self._left == -1):
             then, self._then = self._then, None
-            then()
+            self._meanwhile = True
+            try:
+                then()
+            finally:
+                self._meanwhile = False
 
 
 class SteppingDatabase(Database):
