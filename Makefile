@@ -12,7 +12,8 @@ PAGE := miniprogram/dist/.built
 AUDIO ?=
 
 # One run each: what the first found is kept while the second goes on.
-SOAKS := tests/flows/test_money_machine.py tests/house/test_drill.py
+SOAKS := tests/flows/test_money_machine.py tests/house/test_drill.py \
+  tests/flows/test_hold_machine.py tests/flows/test_family_machine.py
 
 .PHONY: help run test check bench face-eval soak page model browser clean
 

@@ -59,8 +59,3 @@ def next_morning(now: datetime) -> datetime:
     if morning <= now:
         morning = datetime.combine(day + timedelta(days=1), MORNING, SHANGHAI)
     return morning.astimezone(UTC)
-
-
-def month_start(now: datetime) -> datetime:
-    """When this Shanghai month began, in UTC: from there on the ceiling counts."""
-    return datetime.combine(business_day(now).replace(day=1), time(), SHANGHAI).astimezone(UTC)

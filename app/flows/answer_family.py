@@ -30,7 +30,7 @@ def asked(deps: Deps, actor: Actor) -> list[RequestView]:
         found = [
             request
             for request in pay_requests.asked_of(tx, actor.user_id)
-            if _may(tx, request.elder_id, actor, now)
+            if relatives.may(tx, request.elder_id, actor.user_id, Role.PAY, now)
         ]
     return [request_screens.of_relative(deps, request, actor.user_id) for request in found]
 
@@ -54,14 +54,9 @@ def seen_by(deps: Deps, actor: Actor, request_id: str) -> RequestView:
     return show(deps, actor, request_id)
 
 
-def _may(tx: Connection, elder_id: str, actor: Actor, now: datetime) -> bool:
-    tie = relatives.find(tx, elder_id, actor.user_id)
-    return tie is not None and tie.may(Role.PAY, now)
-
-
 def _turn(tx: Connection, request: PayRequest | None, actor: Actor, now: datetime) -> Ask | None:
     """This person's turn, if it has come and they may still pay."""
-    if request is None or not _may(tx, request.elder_id, actor, now):
+    if request is None or not relatives.may(tx, request.elder_id, actor.user_id, Role.PAY, now):
         return None
     turns = pay_requests.asks(tx, request.id)
     mine = (turn for turn in turns if turn.relative_id == actor.user_id and turn.asked_at is not None)

@@ -7,13 +7,13 @@ yes opens an order of the relative's like any other.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.domain import limits
 from app.domain import orders as order_rules
-from app.domain.clock import SHANGHAI, business_day
+from app.domain.clock import day_start
 from app.domain.family import Role
 from app.domain.ids import Kind, new_id
 from app.domain.orders import Event, Topic
@@ -71,8 +71,7 @@ def _opened(
     open_one = pay_requests.open_on(tx, card_id)
     if open_one is not None and caught_up(tx, open_one, now).open:
         raise AppError("asked_already")
-    day_start = datetime.combine(business_day(now), time(), SHANGHAI).astimezone(UTC)
-    if pay_requests.opened_since(tx, elder_id, day_start) >= A_DAY:
+    if pay_requests.opened_since(tx, elder_id, day_start(now)) >= A_DAY:
         raise AppError("asked_enough")
     request = PayRequest(
         id=new_id(Kind.PAY_REQUEST),
@@ -97,7 +96,9 @@ def next_turn(tx: Connection, request: PayRequest, now: datetime, actor_id: str 
     turns = pay_requests.asks(tx, request.id)
     facts = {"card_id": request.card_id, "amount_fen": request.amount_fen}
     for turn in turns:
-        if turn.asked_at is not None or not _may_pay(tx, request.elder_id, turn.relative_id, now):
+        if turn.asked_at is not None or not relatives.may(
+            tx, request.elder_id, turn.relative_id, Role.PAY, now
+        ):
             continue
         subject = f"{request.id}:{turn.position}"
         pay_requests.ask(tx, turn, now)
@@ -112,11 +113,6 @@ def next_turn(tx: Connection, request: PayRequest, now: datetime, actor_id: str 
     deeds.write(tx, request.elder_id, None, "request_unanswered", request.id, now, facts)
     outbox.add(tx, Topic.REQUEST_UNMET, request.id, now)
     return _as_is(tx, request)
-
-
-def _may_pay(tx: Connection, elder_id: str, relative_id: str, now: datetime) -> bool:
-    tie = relatives.find(tx, elder_id, relative_id)
-    return tie is not None and tie.may(Role.PAY, now)
 
 
 def _as_is(tx: Connection, request: PayRequest) -> PayRequest:

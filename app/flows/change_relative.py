@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.domain.cards import clean_nickname
-from app.domain.family import AGREED, RELATIVE_CAPS, Caps, Role, ask_again, own_caps
+from app.domain.family import AGREED, RELATIVE_CAPS, Role, ask_again
 from app.domain.money import yuan_short
 from app.domain.screens import Screen
 from app.errors import AppError
@@ -22,11 +22,6 @@ from app.voice import replies
 from app.voice.amounts import spoken_count
 
 _CAPS = ("single_fen", "day_fen", "month_fen")
-
-
-def caps_of(tie: Relative) -> Caps:
-    """What this relative may pay at most: the elder's own sums, or the house's."""
-    return own_caps((tie.single_fen, tie.day_fen, tie.month_fen))
 
 
 def list_mine(deps: Deps, actor: Actor) -> tuple[list[Relative], Screen]:
@@ -58,8 +53,8 @@ def change(deps: Deps, actor: Actor, relative_id: str, wanted: Mapping[str, Any]
         tie = relatives.change(tx, me, relative_id, {"state": relatives.BOUND, **values})
         if before is not None and tie.roles != before.roles:
             tie_deeds.changed(tx, tie, me, now)
-        if before is not None and caps_of(tie) != caps_of(before):
-            tie_deeds.capped(tx, tie, caps_of(tie), me, now)
+        if before is not None and tie.caps != before.caps:
+            tie_deeds.capped(tx, tie, me, now)
     if Role.PAY not in tie.roles:
         delegated.stop_all(deps, me, relative_id, now)
     return tie, replies.screen("relative_changed")

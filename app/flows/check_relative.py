@@ -9,9 +9,10 @@ from app.domain.money import yuan_short
 from app.domain.orders import Event, State, Topic
 from app.domain.screens import Choice, Screen
 from app.errors import AppError
-from app.flows import check_code, check_screens, identity_check, settle
+from app.flows import check_screens, identity_check, settle
 from app.flows.checkout import OrderView
 from app.flows.deps import Deps
+from app.flows.texts import Text, to_each
 from app.flows.verdicts import Done, Verdict
 from app.store import cards, checks, orders, outbox, relatives
 from app.store.cards import Card
@@ -57,23 +58,19 @@ def tell_relatives(deps: Deps, order_id: str) -> Verdict:
         card = cards.get(tx, order.card_id)
     if order.state is not State.AWAITING_CHECK:
         return Done(order.state.value)
-    facts = {
-        "elder": replies.phrase("your_relative"),
-        "card": card.last_four,
-        "amount": yuan_short(order.amount_fen),
-    }
-    sent = 0
-    for number, tie in enumerate(ties):
-        phone = check_code.phone_of(deps, tie.relative_id)
-        if phone is None:
-            continue
-        try:
-            request_id = f"{order.id}-{number}"
-            check_code.text(deps, tie.relative_id, phone[0], request_id, "relative_asked", facts)
-            sent += 1
-        except AppError:
-            continue  # the relative also finds it in the app; the elder has other ways
-    return Done(f"texted:{sent}")
+    facts = {"card": card.last_four, "amount": yuan_short(order.amount_fen)}
+    return to_each(
+        deps,
+        [
+            Text(
+                tie.relative_id,
+                f"{order.id}-{number}",
+                "relative_asked",
+                facts | {"elder": tie.elder_name or replies.phrase("your_relative")},
+            )
+            for number, tie in enumerate(ties)
+        ],
+    )
 
 
 def requests(deps: Deps, actor: Actor) -> list[Request]:
@@ -86,17 +83,19 @@ def requests(deps: Deps, actor: Actor) -> list[Request]:
                 continue
             for order in checks.asked_of_relatives(tx, tie.elder_id, now):
                 card = cards.get(tx, order.card_id)
-                found.append(Request(order, card, _screen(deps, order, card)))
+                found.append(Request(order, card, _screen(deps, tie, order, card)))
     return found
 
 
-def _screen(deps: Deps, order: Order, card: Card) -> Screen:
+def _screen(deps: Deps, tie: Relative, order: Order, card: Card) -> Screen:
     facts = check_screens.facts_of(deps.city, order, card)
     choices = [
         Choice(f"co_confirm:yes:{order.id}", replies.phrase("co_confirm_yes")),
         Choice(f"co_confirm:no:{order.id}", replies.phrase("co_confirm_no")),
     ]
-    return replies.screen("co_confirm", choices=choices, name=replies.phrase("your_relative"), **facts)
+    return replies.screen(
+        "co_confirm", choices=choices, name=tie.elder_name or replies.phrase("your_relative"), **facts
+    )
 
 
 def answer(deps: Deps, actor: Actor, order_id: str, yes: bool) -> Screen:

@@ -25,6 +25,7 @@ from app.flows import (
     channels,
     check_screens,
     delegated,
+    names,
     protect,
     protection_screens,
     settle,
@@ -68,7 +69,7 @@ def _seen(
         if waits is not None:
             return OrderView(order, card, waits)
     if viewer_id not in (None, order.user_id):
-        who = delegated.called(tx, order.beneficiary_id, order.user_id)
+        who = names.of_relative(tx, order.beneficiary_id, order.user_id)
         return OrderView(order, card, views.screen_for_you(deps.city, order, card, who))
     check = checks.find(tx, order.id) if order.state is State.AWAITING_CHECK else None
     if check is not None:

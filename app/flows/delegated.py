@@ -12,7 +12,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.domain.family import OverCap, Role, over_cap, own_caps
+from app.domain.family import OverCap, Role, over_cap
 from app.domain.money import yuan_short
 from app.domain.orders import Event, State, Truth
 from app.errors import AppError
@@ -51,7 +51,7 @@ def objection(deps: Deps, tx: Connection, order: Order, now: datetime) -> AppErr
     assert tie.bound_at is not None
     passed = over_cap(
         order.amount_fen,
-        own_caps((tie.single_fen, tie.day_fen, tie.month_fen)),
+        tie.caps,
         by_relative,
         onto_card,
         tie_age=now - tie.bound_at,
@@ -90,8 +90,7 @@ def _without_its_tie(deps: Deps, order: Order, now: datetime) -> bool:
     if not order.delegated or order.truth not in (Truth.NOT_PAID, Truth.CLOSED):
         return False
     with deps.database.read() as tx:
-        tie = relatives.find(tx, order.beneficiary_id, order.user_id)
-    return tie is None or not tie.may(Role.PAY, now)
+        return not relatives.may(tx, order.beneficiary_id, order.user_id, Role.PAY, now)
 
 
 def _stop(deps: Deps, order: Order, now: datetime) -> Order:
@@ -108,9 +107,3 @@ def stop_all(deps: Deps, elder_id: str, relative_id: str, now: datetime) -> None
         begun = delegated.unpaid(tx, relative_id, elder_id)
     for order in begun:
         stop_if_over(deps, order, now)
-
-
-def called(tx: Connection, elder_id: str, relative_id: str) -> str:
-    """What the elder calls this relative; after the tie is gone, a relative of theirs."""
-    tie = relatives.find(tx, elder_id, relative_id)
-    return (tie and tie.name) or replies.phrase("your_relative")

@@ -11,9 +11,9 @@ import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 
-from app.domain.clock import SHANGHAI, business_day
+from app.domain.clock import SHANGHAI, day_start
 from app.domain.consents import Purpose
 from app.domain.identity import (
     CHALLENGE_WINDOW,
@@ -184,7 +184,7 @@ def _open(
 
 def _tries_left(deps: Deps, actor: Actor, order_id: str) -> None:
     """Three tries a check, five a day; AppError face_used_up, and every other way stays."""
-    day = datetime.combine(business_day(deps.clock.now()), time(), SHANGHAI)
+    day = day_start(deps.clock.now())
     with deps.database.read() as tx:
         today = challenges.outcomes(tx, actor.user_id, day)
         here = challenges.outcomes(tx, actor.user_id, day - timedelta(days=1), order_id)

@@ -8,12 +8,12 @@ is short where nobody else could release it, rare, and ended by any other relati
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import datetime
 
 from sqlalchemy import Connection
 
 from app.domain.arrival import promise
-from app.domain.clock import SHANGHAI, business_day
+from app.domain.clock import day_start
 from app.domain.family import Role
 from app.domain.orders import UNPAID, State, Topic
 from app.domain.protection import FALSE_ALARM, HOLDS_A_DAY, HoldReason, hold_for
@@ -84,8 +84,7 @@ def place(deps: Deps, actor: Actor, order_id: str, reason: HoldReason) -> tuple[
             return before, _placed(before, now)
         if not _may_wait(tx, order, now):
             raise AppError("hold_too_late")
-        midnight = datetime.combine(business_day(now), time(), SHANGHAI).astimezone(UTC)
-        if holds.placed_since(tx, actor.user_id, order.user_id, midnight) >= HOLDS_A_DAY:
+        if holds.placed_since(tx, actor.user_id, order.user_id, day_start(now)) >= HOLDS_A_DAY:
             raise AppError("too_many_holds")
         until = now + hold_for(len(guardians(tx, order.user_id, now)))
         hold = Hold(order.id, order.user_id, actor.user_id, reason.value, now, until, None, None)
@@ -104,8 +103,7 @@ def _placed(hold: Hold, now: datetime) -> Screen:
 
 def _marked(tx: Connection, actor: Actor, order_id: str, now: datetime) -> Order:
     order = orders.find(tx, order_id)
-    tie = None if order is None else relatives.find(tx, order.user_id, actor.user_id)
-    if order is None or tie is None or not tie.may(Role.ALERTS, now):
+    if order is None or not relatives.may(tx, order.user_id, actor.user_id, Role.ALERTS, now):
         raise AppError("alert_not_found")
     if not any(question.marked for question in questions.of_order(tx, order.id).values()):
         raise AppError("alert_not_found")
@@ -135,8 +133,8 @@ def release(deps: Deps, actor: Actor, order_id: str) -> Screen:
         hold = holds.active(tx, order_id, now)
         if hold is None:
             raise AppError("hold_not_found")
-        tie = relatives.find(tx, hold.elder_id, actor.user_id)
-        if hold.placed_by != actor.user_id and (tie is None or not tie.may(Role.ALERTS, now)):
+        told = relatives.may(tx, hold.elder_id, actor.user_id, Role.ALERTS, now)
+        if hold.placed_by != actor.user_id and not told:
             raise AppError("hold_not_found")
         if not _release(deps, tx, order_id, actor.user_id, actor.user_id, now):
             raise AppError("hold_not_found")

@@ -8,12 +8,13 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from app.domain import orders as order_rules
+from app.domain.clock import month_start
 from app.domain.family import Role
 from app.domain.orders import Event, Topic
 from app.domain.screens import Choice, Screen
-from app.domain.standing import ANSWER_WITHIN, Answer, month_start
+from app.domain.standing import ANSWER_WITHIN, Answer
 from app.errors import AppError
-from app.flows import relative_topup, request_screens, settle
+from app.flows import names, relative_topup, request_screens, settle
 from app.flows.checkout import OrderView
 from app.flows.deps import Deps
 from app.store import cards, deeds, orders, outbox, relatives, standing_orders
@@ -71,7 +72,7 @@ def waiting(deps: Deps, actor: Actor) -> list[ProposalView]:
     now = deps.clock.now()
     with deps.database.read() as tx:
         found = [
-            (made, standing, cards.get(tx, standing.card_id), request_screens.called(tx, *_two(standing)))
+            (made, standing, cards.get(tx, standing.card_id), names.of_elder(tx, *_two(standing)))
             for made, standing in standing_orders.open_proposals(tx, actor.user_id, now)
             if _may(tx, standing, now)
         ]
@@ -95,8 +96,7 @@ def _screen(deps: Deps, made: Proposal, card: Card, name: str) -> Screen:
 
 
 def _may(tx: Connection, standing: StandingOrder, now: datetime) -> bool:
-    tie = relatives.find(tx, standing.elder_id, standing.relative_id)
-    return standing.active and tie is not None and tie.may(Role.PAY, now)
+    return standing.active and relatives.may(tx, *_two(standing), Role.PAY, now)
 
 
 def _held(tx: Connection, actor: Actor, proposal_id: str, now: datetime) -> tuple[Proposal, StandingOrder]:

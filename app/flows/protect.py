@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from app.domain.clock import SHANGHAI, business_day
+from app.domain.clock import SHANGHAI, day_start
 from app.domain.orders import CONFIRMATION_WINDOW, Topic
 from app.domain.protection import (
     COOL_OFF,
@@ -87,8 +87,7 @@ def _check_cooling(tx: Connection, order: Order, now: datetime) -> None:
 
 
 def _decide(deps: Deps, tx: Connection, order: Order, holder: str | None, now: datetime) -> Decision:
-    day_start = datetime.combine(business_day(now), time(), SHANGHAI).astimezone(UTC)
-    known = questions.habit(tx, order, day_start, now - USUAL_DAYS, now)
+    known = questions.habit(tx, order, day_start(now), now - USUAL_DAYS, now)
     sealed = real_names.of_user(tx, order.user_id).name
     own_name = (
         None if sealed is None else deps.vault.open(sealed, f"real_names.name:{order.user_id}").decode()

@@ -12,8 +12,8 @@ from app.domain.clock import SHANGHAI, business_day
 from app.domain.orders import UNPAID, State
 from app.domain.protection import ANSWERS, Kind, Said
 from app.domain.screens import Choice, Line, Screen
-from app.flows import check_screens
-from app.flows.guardians import called, guardians
+from app.flows import check_screens, names
+from app.flows.guardians import guardians
 from app.store import holds, questions
 from app.store.cards import Card
 from app.store.holds import Hold
@@ -74,7 +74,7 @@ def _choices(order: Order, kind: Kind, said: list[Said], after_look: bool = Fals
 def _ask(tx: Connection, city: City, order: Order, card: Card, question: Question, now: datetime) -> Screen:
     facts = facts_of(city, order, card)
     if question.kind == Kind.DUPLICATE:
-        who = called(tx, order.user_id, question.facts["payer"], order.beneficiary_id, now)
+        who = names.heard_by(tx, order.user_id, question.facts["payer"], order.beneficiary_id, now)
         key = "duplicate_paid" if question.facts["paid"] else "duplicate_payable"
         told = replies.phrase(key, who=who, sum=facts["amount_words"])
         shown = replies.phrase(key, who=who, sum=replies.phrase("yuan", yuan=facts["yuan"]))
@@ -103,7 +103,7 @@ def _held(
     tx: Connection, city: City, order: Order, card: Card, hold: Hold, viewer_id: str, now: datetime
 ) -> Screen:
     facts = facts_of(city, order, card) | {
-        "who": called(tx, viewer_id, hold.placed_by, hold.elder_id, now),
+        "who": names.heard_by(tx, viewer_id, hold.placed_by, hold.elder_id, now),
         "why": replies.phrase(f"hold_{hold.reason}"),
         "until": moment_words(hold.until, now),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.domain.family import Caps, Role, own_caps
+from app.domain.family import Caps, Role
 from app.domain.screens import Screen
 from app.errors import AppError
 from app.flows import card_numbers, delegated, views, wish
@@ -52,8 +52,7 @@ def show_elder(deps: Deps, actor: Actor, elder_id: str) -> Elder:
     seen = [(card, _balance(deps, card) if Role.BALANCE in tie.roles else None) for card in owned]
     name = tie.elder_name or replies.phrase("your_elder")
     screen = replies.screen("elder" if Role.PAY in tie.roles else "elder_seen", name=name)
-    caps = own_caps((tie.single_fen, tie.day_fen, tie.month_fen))
-    return Elder(tie, tuple(seen), caps, screen)
+    return Elder(tie, tuple(seen), tie.caps, screen)
 
 
 def _balance(deps: Deps, card: Card) -> int | None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from app.domain.money import yuan_short
 from app.domain.pay_requests import Answer, Reason, State
 from app.domain.screens import Choice, Line, Screen
-from app.flows import views
+from app.flows import names, views
 from app.flows.deps import Deps
 from app.store import cards, orders, pay_requests, relatives
 from app.store.cards import Card
@@ -100,7 +98,7 @@ def of_relative(deps: Deps, request: PayRequest, relative_id: str) -> RequestVie
     """The question: card, sum, one button to say yes, and four reasons to say no."""
     with deps.database.read() as tx:
         card = cards.get(tx, request.card_id)
-        name = called(tx, request.elder_id, relative_id)
+        name = names.of_elder(tx, request.elder_id, relative_id)
     facts = facts_of(deps, card, request.amount_fen)
     if request.state is not State.ASKING:
         return RequestView(request, card, replies.screen("family_asks_over", **facts))
@@ -111,9 +109,3 @@ def of_relative(deps: Deps, request: PayRequest, relative_id: str) -> RequestVie
     ]
     screen = replies.screen("family_asks", choices=choices, name=name, **facts)
     return RequestView(request, card, screen)
-
-
-def called(tx: Connection, elder_id: str, relative_id: str) -> str:
-    """What this relative calls the elder."""
-    tie = relatives.find(tx, elder_id, relative_id)
-    return (tie and tie.elder_name) or replies.phrase("your_relative")

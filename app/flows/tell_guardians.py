@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from sqlalchemy import Connection
 
 from app.domain.money import yuan_short
 from app.domain.orders import State, Topic
 from app.domain.protection import Kind, Said
-from app.errors import AppError
-from app.flows import check_code
+from app.flows import names
 from app.flows.deps import Deps
 from app.flows.guardians import guardians
-from app.flows.verdicts import Done, Later, Verdict
+from app.flows.texts import Text, to_each
+from app.flows.verdicts import Done, Verdict
 from app.store import cards, holds, orders, questions
+from app.store.orders import Order
 from app.store.outbox import Work
-from app.voice import replies
 
-_AGAIN = timedelta(minutes=1)
 _OF_ANSWERS = {Said.TOLD.value: "alert_told", Said.RELATIVES.value: "alert_look"}
 
 
@@ -43,29 +42,16 @@ def tell(deps: Deps, work: Work) -> Verdict:
         return Done(order.state.value)
     else:
         template = "alert_unusual"
-    texts = [(person, template) for person in people]
+    whom = [(person, template) for person in people]
     if work.topic is Topic.HELD:
-        texts.append((order.user_id, "held_elder"))
-    return _send(deps, work, texts)
-
-
-def _send(deps: Deps, work: Work, texts: list[tuple[str, str]]) -> Verdict:
-    """The same request ids each time, so that who was reached is not told twice."""
+        whom.append((order.user_id, "held_elder"))
     with deps.database.read() as tx:
-        order = orders.get(tx, work.subject)
-        card = cards.get(tx, order.card_id)
-    sent = waiting = 0
-    for person, template in texts:
-        phone = check_code.phone_of(deps, person)
-        if phone is None:
-            continue
-        facts = {"card": card.last_four, "amount": yuan_short(order.amount_fen)}
-        if person != order.user_id:
-            facts["elder"] = replies.phrase("your_relative")
-        request_id = f"{order.id[4:]}-{person[4:]}-{template[-4:]}"
-        try:
-            check_code.text(deps, person, phone[0], request_id, template, facts)
-            sent += 1
-        except AppError as fault:
-            waiting += fault.code == "text_unavailable"
-    return Later("text_unavailable", _AGAIN) if waiting else Done(f"texted:{sent}")
+        texts = [_text(tx, order, person, template) for person, template in whom]
+    return to_each(deps, texts)
+
+
+def _text(tx: Connection, order: Order, person: str, template: str) -> Text:
+    facts = {"card": cards.get(tx, order.card_id).last_four, "amount": yuan_short(order.amount_fen)}
+    if person != order.user_id:
+        facts["elder"] = names.of_elder(tx, order.user_id, person)
+    return Text(person, f"{order.id[4:]}-{person[4:]}-{template[-4:]}", template, facts)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from app.domain.family import Caps, Role
+from app.domain.family import Role
 from app.domain.ids import Kind, new_id
 from app.store import deeds
 from app.store.relatives import Relative
@@ -29,7 +29,8 @@ def changed(tx: Connection, tie: Relative, actor_id: str, now: datetime) -> None
     _tell_elder(tx, tie, actor_id, "roles_changed", now, roles=_spoken(tie.roles))
 
 
-def capped(tx: Connection, tie: Relative, caps: Caps, actor_id: str, now: datetime) -> None:
+def capped(tx: Connection, tie: Relative, actor_id: str, now: datetime) -> None:
+    caps = tie.caps
     sums = {"single_fen": caps.single_fen, "day_fen": caps.day_fen, "month_fen": caps.month_fen}
     _tell_elder(tx, tie, actor_id, "caps_changed", now, **sums)
 

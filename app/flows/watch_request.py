@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.domain import orders as order_rules
 from app.domain.pay_requests import LOOK_AGAIN, State
-from app.flows import ask_family, family_messages, request_screens, settle
+from app.flows import ask_family, family_messages, names, settle
 from app.flows.deps import Deps
 from app.flows.family_messages import News
 from app.flows.verdicts import Done, Later, Verdict
@@ -47,7 +47,7 @@ def tell_relative(deps: Deps, work: Work) -> Verdict:
         turns = pay_requests.asks(tx, request_id)
         card = cards.get(tx, request.card_id) if request else None
         turn = next((turn for turn in turns if str(turn.position) == position), None)
-        who = request_screens.called(tx, request.elder_id, turn.relative_id) if request and turn else None
+        who = names.of_elder(tx, request.elder_id, turn.relative_id) if request and turn else None
     if request is None or turn is None or card is None:
         return Done("gone")
     if request.state is not State.ASKING or not turn.answerable:

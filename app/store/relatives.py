@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
-from app.domain.family import AGREED, Role
+from app.domain.family import AGREED, Caps, Role, own_caps
 from app.domain.identity import MOST_RELATIVES
 from app.errors import AppError
 from app.store import bell, models
@@ -37,6 +37,11 @@ class Relative:
     frozen_at: datetime | None
     frozen_why: str | None
     elder_name: str | None
+
+    @property
+    def caps(self) -> Caps:
+        """What this relative may pay at most: the elder's own sums, or the house's."""
+        return own_caps((self.single_fen, self.day_fen, self.month_fen))
 
     def live(self, now: datetime) -> bool:
         """Bound, agreed to within 180 days, and not frozen by an operator."""
@@ -157,6 +162,12 @@ def find(tx: Connection, elder_id: str, relative_id: str) -> Relative | None:
     """The tie between the two, whatever its state."""
     row = tx.execute(select(*_columns).where(_tie(elder_id, relative_id))).first()
     return None if row is None else _from(row)
+
+
+def may(tx: Connection, elder_id: str, relative_id: str, role: Role, now: datetime) -> bool:
+    """Whether this relative may do that for this elder at this moment; nobody may without a tie."""
+    tie = find(tx, elder_id, relative_id)
+    return tie is not None and tie.may(role, now)
 
 
 def of_elder(tx: Connection, elder_id: str) -> list[Relative]:

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, field_validator
 from app.domain.clock import iso
 from app.domain.family import Caps, Role, ask_again
 from app.domain.screens import Screen
-from app.flows.change_relative import caps_of
 from app.store.relatives import BOUND, Relative
 from app.web.schemas import CardOut, ScreenOut, Shape, screen_out
 from app.web.schemas_checks import ScreenOnlyOut
@@ -130,7 +129,7 @@ def relative_out(tie: Relative, other_id: str, now: datetime) -> dict[str, Any]:
         "agreed_until": iso(tie.agreed_until),
         "agree_again": tie.state == BOUND and ask_again(tie.agreed_until, now),
         "frozen_why": tie.frozen_why,
-        "caps": caps_out(caps_of(tie)),
+        "caps": caps_out(tie.caps),
     }
 
 

@@ -244,6 +244,7 @@ def test_the_phones_own_back_button_leads_home_and_leaves_nothing_open(house: Ho
         held.wait_for_question("您想办什么")
         held.page.reload()
         held.wait_for_question("您想办什么")
+        assert held.button("充值").is_visible() and held.page.get_by_text("给卡充50元").count() == 0
 
 
 def test_the_keyboard_alone_is_enough(house: House) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain.clock import SHANGHAI, business_day
+from app.domain.clock import SHANGHAI, business_day, month_start
 from app.domain.pay_requests import State, ended_as, in_turn
-from app.domain.standing import LATE_AT_MOST, due_in, last_due, month_start, monthly_due, next_morning
+from app.domain.standing import LATE_AT_MOST, due_in, last_due, monthly_due, next_morning
 
 
 def shanghai(*when: int) -> datetime:

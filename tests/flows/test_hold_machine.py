@@ -6,16 +6,13 @@ Played like the money machine (its world, its watcher, its end). `ANXIN_SCHEDULE
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app.domain.family import Role
 from app.domain.identity import Factor
@@ -24,11 +21,12 @@ from app.domain.protection import HoldReason
 from app.errors import AppError
 from app.flows import checkout, hold, identity_check, questions, undo
 from app.store import holds, relatives
-from tests import postgres, proof
+from tests import proof
 from tests.flows.money_acts import Act, Between, Placed, Story
 from tests.flows.money_checks import Watcher
 from tests.flows.money_end import end
 from tests.flows.money_ground import Ground, ground_in
+from tests.flows.schedules import ground_on, how_many, play
 
 WHERE: dict[str, tuple[str, str, float]] = {  # city, database, share of the schedules
     "guangzhou": ("guangzhou", "sqlite", 0.55),
@@ -36,6 +34,7 @@ WHERE: dict[str, tuple[str, str, float]] = {  # city, database, share of the sch
     "guangzhou on postgresql": ("guangzhou", "postgresql", 0.1),
     "lanzhou on postgresql": ("lanzhou", "postgresql", 0.05),
 }
+STEPS = 15
 NIGHT = 14 * 3600 + 1800  # from ten in the morning to half past midnight
 ALERTS = frozenset({Role.ALERTS})
 
@@ -238,19 +237,10 @@ def test_at_every_moment_of_a_delivery_it_is_too_late_or_in_time(moment: int | s
     )
 
 
-def schedules(share: float) -> int:
-    told = os.environ.get("ANXIN_SCHEDULES") or ("4000" if os.environ.get("SOAK") == "1" else "60")
-    return max(1, round(int(told) * share))
-
-
 @pytest.fixture(params=list(WHERE))
 def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Ground, float]]:
     city, database, share = WHERE[request.param]
-    url = None
-    if database == "postgresql":
-        server: postgres.Server = request.getfixturevalue("postgres_server")
-        url = server.fresh_database
-    with ground_in(city, url) as made:
+    with ground_on(request, city, database) as made:
         yield made, share
 
 
@@ -258,27 +248,9 @@ def test_a_held_payment_is_never_credited_and_money_ends_once(
     ground: tuple[Ground, float], request: pytest.FixtureRequest
 ) -> None:
     made, share = ground
-    totals: Counter[str] = Counter()
-    machine: Any = type("Schedule", (HoldMachine,), {"ground": made, "totals": totals})
-    told = request.config.getoption("hypothesis_seed", None)
-    number = secrets.randbelow(2**32) if told is None else int(told)
-    print(f"seed {number}")  # noqa: T201 - shown when a schedule fails
-    play = settings(
-        max_examples=schedules(share),
-        stateful_step_count=15,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
-    )
-    run_state_machine_as_test(seed(number)(machine), settings=play)
-    assert totals["schedules"] >= schedules(share) // 2, totals
+    totals = play(request, HoldMachine, made, how_many(share, in_ci=60, in_soak=4_000), STEPS)
     told_of = ["steps", "asked", "held", "released", "taken back", "looks at a hold", "interleavings"]
     told_of += [what for what in ("told hold_too_late", "told undo_too_late") if totals[what]]
     ends = sorted(name for name in totals if name.startswith("end "))
-    proof.record(
-        request.config,
-        "holds",
-        {"played": totals["schedules"], **{what: totals[what] for what in (*told_of, *ends)}},
-    )
+    counts = {"played": totals["schedules"], **{what: totals[what] for what in (*told_of, *ends)}}
+    proof.record(request.config, "holds", counts)

@@ -5,24 +5,22 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app.domain.orders import State
-from tests import postgres, proof
+from tests import proof
 from tests.flows import money_choices as choices
 from tests.flows.money_acts import Act, Between, Story
 from tests.flows.money_checks import Watcher
 from tests.flows.money_end import end
-from tests.flows.money_ground import Ground, ground_in
+from tests.flows.money_ground import Ground
+from tests.flows.schedules import ground_on, how_many, play
 
 STEPS = 20
 END = {f"end {state.value}" for state in State}
@@ -158,19 +156,10 @@ class MoneyMachine(RuleBasedStateMachine):
             self._open.__exit__(None, None, None)
 
 
-def schedules(share: float) -> int:
-    told = os.environ.get("ANXIN_SCHEDULES") or ("10000" if os.environ.get("SOAK") == "1" else "500")
-    return max(1, round(int(told) * share))
-
-
 @pytest.fixture(params=list(WHERE))
 def ground(request: pytest.FixtureRequest) -> Iterator[tuple[Ground, float]]:
     city, database, share = WHERE[request.param]
-    url = None
-    if database == "postgresql":
-        server: postgres.Server = request.getfixturevalue("postgres_server")
-        url = server.fresh_database
-    with ground_in(city, url) as made:
+    with ground_on(request, city, database) as made:
         yield made, share
 
 
@@ -178,26 +167,7 @@ def test_money_is_conserved_in_every_schedule(
     ground: tuple[Ground, float], request: pytest.FixtureRequest
 ) -> None:
     made, share = ground
-    totals: Counter[str] = Counter()
-    machine: Any = type("Schedule", (MoneyMachine,), {"ground": made, "totals": totals})
-    told = request.config.getoption("hypothesis_seed", None)
-    number = secrets.randbelow(2**32) if told is None else int(told)
-    print(f"seed {number}")  # noqa: T201 - shown when a schedule fails
-    play = settings(
-        max_examples=schedules(share),
-        stateful_step_count=STEPS,
-        deadline=None,
-        database=None,
-        print_blob=True,
-        derandomize=False,
-        suppress_health_check=list(HealthCheck),
-        phases=[Phase.generate, Phase.shrink],
-    )
-    run_state_machine_as_test(seed(number)(machine), settings=play)
-    assert totals["schedules"] >= schedules(share) // 2, totals  # hypothesis leaves out what it has played
+    totals = play(request, MoneyMachine, made, how_many(share, in_ci=500, in_soak=10_000), STEPS)
     told_of = ["steps", "moments", "power cuts", "interleavings", *sorted(END & totals.keys())]
-    proof.record(
-        request.config,
-        "schedules",
-        {"played": totals["schedules"], **{what: totals[what] for what in told_of}},
-    )
+    counts = {"played": totals["schedules"], **{what: totals[what] for what in told_of}}
+    proof.record(request.config, "schedules", counts)

@@ -125,6 +125,7 @@ def test_a_broker_that_is_cut_off_makes_events_late_and_loses_none(town: Town) -
         say(help, str(round_))  # nobody listens now, and nobody who acts notices
     eventually(lambda: said(elder) == ["0", "1", "2", "3", "4"])
     eventually(lambda: town.listeners() == 2 and town.problem() is None)
+    assert elder.numbers() == list(range(1, elder.numbers()[-1] + 1)), "none lost, none doubled"
     elder.hang_up()
 
 
