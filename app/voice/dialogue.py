@@ -57,7 +57,7 @@ class Do(StrEnum):
     AGREE_VOICE = "agree_voice"  # to the text of this version
 
 
-_ACTS = frozenset({Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK, Do.ANSWER, Do.UNDO, Do.AGREE_VOICE})
+_ACTS = frozenset({Do.READ_BACK, Do.CONFIRM, Do.CANCEL, Do.PAY, Do.CHECK, Do.ANSWER, Do.UNDO})
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +292,7 @@ def on_choice(memory: Memory, choice: str, cards: Sequence[KnownCard]) -> Move:
         "home": lambda: _shown(Do.HOME, memory),
         "bind_card": lambda: _shown(Do.BIND_CARD, memory),
         "ask_voice": lambda: not_agreed(memory),
+        "resume": lambda: Move(memory.again, memory),
         "cancel": lambda: _cancel(memory),
         "back": lambda: _back(memory, cards),
         "repeat": lambda: Move(memory.again, memory),
@@ -325,13 +326,13 @@ def _parametrised(memory: Memory, name: str, rest: str, cards: Sequence[KnownCar
         memory = replace(memory, state=State.CONFIRM, order_id=order_id, failures=0, shown=Do.SHOW_ORDER)
         return Move(Do.CHECK, memory, order_id=order_id, factor=factor)
     if name == "agree_voice" and rest.isascii() and rest.isdigit() and len(rest) < 9:
-        return Move(Do.AGREE_VOICE, replace(memory, shown=Do.AGREE_VOICE), version=int(rest))
+        return Move(Do.AGREE_VOICE, memory, version=int(rest))
     raise AppError("choice_unknown")
 
 
 def not_agreed(memory: Memory) -> Move:
     """The person spoke, or is about to, and has not agreed to be heard: what they had begun stays."""
-    return Move(Do.ASK_VOICE_CONSENT, replace(memory, shown=Do.ASK_VOICE_CONSENT))
+    return Move(Do.ASK_VOICE_CONSENT, memory)
 
 
 def offered_choices(memory: Memory) -> tuple[Choice, ...]:

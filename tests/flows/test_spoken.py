@@ -85,8 +85,12 @@ def test_what_was_begun_stays_while_the_person_is_asked_to_be_heard(world: World
     elder.tap("top_up")
     read_back = elder.tap("amount:5000")["screen"]
     elder.tap("ask_voice")
-    elder.tap("agree_voice:1")
-    assert elder.tap("repeat")["screen"]["order"] == read_back["order"]
+    elder.tap("agree_voice:2")
+    assert elder.tap("resume")["screen"]["order"] == read_back["order"]
+    elder.tap("cancel")
+    much = elder.tap("top_up")["screen"]
+    elder.tap("ask_voice")
+    assert elder.tap("resume")["screen"] == much
     status, old = elder.post(TURNS, {"client_key": a_key(), "choice": "agree_voice:99"})
     assert (status, old["code"]) == (409, "consent_outdated")
 
